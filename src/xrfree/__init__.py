@@ -1,0 +1,72 @@
+"""X-ray fluorescence spectra of iron ore in, defensible mass fractions of La, Ce, Pr, Nd, Sm and Nb out."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xrfree.areas import NetAreas
+    from xrfree.assay import Assay
+    from xrfree.calibration import Calibration
+    from xrfree.calibration_fit import calibrate
+    from xrfree.composition import Composition
+    from xrfree.documents.calibration import load_calibration
+    from xrfree.documents.certificates import load_certificates
+    from xrfree.documents.instrument import load_instrument
+    from xrfree.documents.method import load_method
+    from xrfree.fit import fit_spectrum
+    from xrfree.quantification import quantify
+    from xrfree.readers import read_measurement
+    from xrfree.reference import ReferenceMaterial
+    from xrfree.simulation import simulate
+    from xrfree.spectrum import Measurement, Spectrum
+
+_HOMES = {
+    "Assay": "xrfree.assay",
+    "Calibration": "xrfree.calibration",
+    "Composition": "xrfree.composition",
+    "Measurement": "xrfree.spectrum",
+    "NetAreas": "xrfree.areas",
+    "ReferenceMaterial": "xrfree.reference",
+    "Spectrum": "xrfree.spectrum",
+    "calibrate": "xrfree.calibration_fit",
+    "fit_spectrum": "xrfree.fit",
+    "load_calibration": "xrfree.documents.calibration",
+    "load_certificates": "xrfree.documents.certificates",
+    "load_instrument": "xrfree.documents.instrument",
+    "load_method": "xrfree.documents.method",
+    "quantify": "xrfree.quantification",
+    "read_measurement": "xrfree.readers",
+    "simulate": "xrfree.simulation",
+}
+
+__all__ = [
+    "Assay",
+    "Calibration",
+    "Composition",
+    "Measurement",
+    "NetAreas",
+    "ReferenceMaterial",
+    "Spectrum",
+    "calibrate",
+    "fit_spectrum",
+    "load_calibration",
+    "load_certificates",
+    "load_instrument",
+    "load_method",
+    "quantify",
+    "read_measurement",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load public names when they are first used, so that the command line starts at once."""
+    if name == "__version__":
+        from importlib.metadata import version  # 40 ms that only --version and results need
+
+        return version("xrfree")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'xrfree' has no attribute '{name}'")

@@ -1,0 +1,77 @@
+"""Net areas of the line groups in one region of a spectrum, and how good the fit is that gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.errors import DomainError
+
+FloatArray = NDArray[np.float64]
+
+
+class FitVerdict(StrEnum):
+    """What a fit is worth."""
+
+    GOOD = "good"
+    POOR = "poor fit"
+    ENERGY_SCALE_OFF = "energy scale off"
+    RESOLUTION_OFF = "resolution off"
+    NOT_CONVERGED = "not converged"
+    TOO_FEW_COUNTS = "too few counts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FitCurve:
+    """The fitted spectrum, for people to look at: shape (n_channels_in_fit,) each."""
+
+    energy_kev: FloatArray
+    counts: FloatArray
+    expected: FloatArray
+    background: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NetAreas:
+    """Areas (counts) of line groups with their full covariance.
+
+    groups : line groups ("La L"), each with one area.
+    area : shape (n,), counts; covariance : shape (n, n), counts².
+    variance_at_zero : shape (n,), variance each area would have if its true value were 0.
+    live_time_s : of the spectrum.
+    survival : share of counts that pile-up leaves in its line.
+    parameters : other fitted quantities, value and standard uncertainty by name.
+    """
+
+    condition: str
+    region: str
+    groups: tuple[str, ...]
+    area: FloatArray
+    covariance: FloatArray
+    variance_at_zero: FloatArray
+    live_time_s: float
+    survival: float
+    reduced_deviance: float
+    verdict: FitVerdict
+    reason: str
+    parameters: Mapping[str, tuple[float, float]]
+    curve: FitCurve
+
+    def __post_init__(self) -> None:
+        """Check shapes and freeze."""
+        n = len(self.groups)
+        for name, shape in (("area", (n,)), ("covariance", (n, n)), ("variance_at_zero", (n,))):
+            array = np.array(getattr(self, name), dtype=np.float64)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise DomainError(f"NetAreas of {n} line groups needs finite {name} of shape {shape}, got {array.shape}")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @property
+    def standard_uncertainty(self) -> FloatArray:
+        """Square roots of the covariance's diagonal, counts."""
+        return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))

@@ -1,0 +1,277 @@
+"""The commands with their options and help texts. Everything heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="xrfree",
+    help="X-ray fluorescence spectra of iron ore in; mass fractions of La, Ce, Pr, Nd, Sm and Nb out.",
+    epilog="Exit codes: 0 everything done, 1 usage or document error, 2 some inputs were refused.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH", help="Spectrum files, or folders of them.")]
+MethodOption = Annotated[
+    Path,
+    typer.Option("--method", "-m", metavar="FILE", help="Method document (.toml): what is measured and how."),
+]
+InstrumentOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Instrument document (.toml), if not the one that the method names."),
+]
+SpecimensOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--specimens",
+        "-s",
+        metavar="FILE",
+        help="List (.csv) of form, density, thickness ... of the specimens.",
+    ),
+]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Reader profile (.toml): what the spectrum files do not say themselves."
+    ),
+]
+
+
+def is_usage_error(error: Exception) -> bool:
+    """Whether an exception says that something was typed wrongly."""
+    # typer brings its own copy of click, or uses the package: ask its own classes.
+    base = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+    return isinstance(error, base | typer.Abort)
+
+
+def typed_wrongly(error: Any) -> str:
+    """One line that says what was typed wrongly, and where the right way is written."""
+    if isinstance(error, typer.Abort):
+        return "interrupted"
+    context = getattr(error, "ctx", None)
+    command = "xrfree" if context is None else context.command_path
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return f"{message}. Try: {command} --help"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from xrfree import __version__
+
+        typer.echo(f"xrfree {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _xrfree(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="After an error, show where in the program it happened.")
+    ] = False,
+) -> None:
+    del version, debug  # one is done by its callback, the other by main()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(1)
+
+
+@app.command(short_help="Assay spectra.")
+def assay(
+    paths: Paths,
+    method: MethodOption,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")
+    ],
+    instrument: InstrumentOption = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration",
+            "-c",
+            metavar="FILE",
+            help="Calibration (.toml) made by `xrfree calibrate`; without it: fundamental parameters alone.",
+        ),
+    ] = None,
+    specimens: SpecimensOption = None,
+    profile: ProfileOption = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one per processor.")
+    ] = 1,
+) -> int:
+    """Assay spectra: mass fractions with uncertainties, as tables and as a page to read.
+
+    Several files of one specimen (one per excitation condition) are one measurement. Files that cannot be
+    used are refused, each with its reason; the others are assayed all the same.
+
+    \b
+    Written into the folder of --out:
+      report.html   results, fits and reasons, to read and to print
+      assays.csv    results for other programs, in kg/kg
+      assays.json   the same with covariances, budgets and digests of all inputs
+      refused.csv   what was refused, and why
+
+    \b
+    Example:
+      xrfree assay monday/ --method ore.toml --calibration may.toml --specimens list.csv --out results
+    """  # noqa: D301  \b keeps the lines of a paragraph apart
+    from xrfree.cli import assaying
+
+    return assaying.run(
+        assaying.Request(
+            paths=paths,
+            method=method,
+            out=out,
+            instrument=instrument,
+            calibration=calibration,
+            specimens=specimens,
+            profile=profile,
+            jobs=jobs,
+        )
+    )
+
+
+@app.command(short_help="Calibrate with measured standards.")
+def calibrate(
+    paths: Paths,
+    method: MethodOption,
+    certificates: Annotated[
+        Path,
+        typer.Option(
+            metavar="PATH", help="Certificates of the standards: a .toml, a folder of them, or a .csv."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration to write (.toml).")],
+    instrument: InstrumentOption = None,
+    specimens: SpecimensOption = None,
+    profile: ProfileOption = None,
+    name: Annotated[
+        str, typer.Option(metavar="TEXT", help="Name of the calibration; the name of its file if not given.")
+    ] = "",
+) -> int:
+    """Calibrate: sensitivities of the elements from measured standards and their certificates.
+
+    A specimen and its certificate have the same name. If the list of specimens has a column `role`, only
+    specimens with the role standard or blank are used.
+
+    \b
+    Example:
+      xrfree calibrate standards/ --method ore.toml --certificates certificates.csv --out may.toml
+    """  # noqa: D301
+    from xrfree.cli import calibrating
+
+    return calibrating.run(
+        paths,
+        method=method,
+        certificates=certificates,
+        out=out,
+        instrument=instrument,
+        specimens=specimens,
+        profile=profile,
+        name=name,
+    )
+
+
+@app.command("calibrate-instrument", short_help="Calibrate the instrument itself.")
+def calibrate_instrument(
+    paths: Paths,
+    method: MethodOption,
+    specimens: Annotated[
+        Path,
+        typer.Option(
+            "--specimens", "-s", metavar="FILE", help="List (.csv) of the pure compounds with formulas."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Instrument to write (.toml).")],
+    instrument: InstrumentOption = None,
+    profile: ProfileOption = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Page (.html) with all fits, to look through.")
+    ] = None,
+) -> int:
+    """Calibrate the instrument: detector response, line ratios and scale from spectra of pure compounds.
+
+    The list of specimens names a formula for each compound, or formulas and mass shares of a mixture
+    (Fe2O3:0.8 SiO2:0.2), or has the role pure and the formula as name.
+
+    \b
+    Example:
+      xrfree calibrate-instrument pure/ --method ore.toml --specimens list.csv --out bench.toml
+    """  # noqa: D301
+    from xrfree.cli import calibrating
+
+    return calibrating.run_instrument(
+        paths,
+        method=method,
+        specimens=specimens,
+        out=out,
+        instrument=instrument,
+        profile=profile,
+        report=report,
+    )
+
+
+@app.command(short_help="Show and draw a spectrum file.")
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Spectrum file of any known format.")],
+    png: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw the spectra into this picture (.png).")
+    ] = None,
+    profile: ProfileOption = None,
+) -> int:
+    """Show what a spectrum file holds, and draw it.
+
+    \b
+    Example:
+      xrfree inspect ore-17.mp2 --png ore-17.png
+    """  # noqa: D301
+    from xrfree.cli import inspecting
+
+    return inspecting.run(file, png=png, profile=profile)
+
+
+@app.command(short_help="Assay the example spectra.")
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")
+    ] = Path("xrfree-demo"),
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one per processor.")
+    ] = 1,
+) -> int:
+    """Assay the example spectra that ship with xrfree.
+
+    \b
+    Example:
+      xrfree demo
+    """  # noqa: D301
+    from xrfree.cli import assaying
+
+    return assaying.run_demo(out, jobs=jobs)
+
+
+@app.command(short_help="Print the JSON schema of a document.")
+def schema(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Kind of document, e.g. method.")] = "",
+) -> int:
+    """Print the JSON schema of a kind of document; without a name, the kinds there are.
+
+    \b
+    Example:
+      xrfree schema method
+    """  # noqa: D301
+    import json
+
+    from xrfree.documents.schemas import json_schema, schema_names
+
+    typer.echo(json.dumps(json_schema(name), indent=2) if name else "\n".join(schema_names()))
+    return 0

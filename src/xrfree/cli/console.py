@@ -1,0 +1,80 @@
+"""What a person at the terminal sees: results on stdout; progress, refusals and complaints on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from xrfree.batch.inputs import Progress as Callback
+from xrfree.report.refused import Refusal
+from xrfree.report.terminal import printable
+
+WIDTH_OF_A_FILE = 160
+
+
+def results() -> Console:
+    """Console for results; wide where nobody's window limits it."""
+    return Console(
+        file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False, markup=False
+    )
+
+
+def show(table: Any) -> None:
+    """Print a table of results."""
+    results().print(table)
+
+
+def say(text: str = "") -> None:
+    """Print a line of results as it is, or a drawing of several."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """Print a line that is not a result."""
+    sys.stderr.write(printable(text) + "\n")
+    sys.stderr.flush()
+
+
+def note_refusals(refusals: Iterable[Refusal]) -> None:
+    """One line for each refused file."""
+    for refusal in refusals:
+        note(f"refused: {refusal.path}: {refusal.reason}")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callback | None]:
+    """A progress bar, where somebody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A sign of life during work of unknown length."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(what):
+        yield
+
+
+def note_compilation() -> None:
+    """Say that a first run takes longer, unless compiled kernels lie on the disk already."""
+    spec = find_spec("xrfree.kernels")
+    folders = (
+        [] if spec is None or spec.submodule_search_locations is None else spec.submodule_search_locations
+    )
+    if not any(any(Path(folder, "__pycache__").glob("*.nbc")) for folder in folders):
+        note("First run: compiling the numerical kernels, once; this takes up to a minute.")

@@ -1,0 +1,1 @@
+"""Our TOML documents and the nouns they describe; an error names the place inside the document."""

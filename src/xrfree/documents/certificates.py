@@ -1,0 +1,289 @@
+"""Certificates of reference materials: TOML documents and plain CSV tables <-> ReferenceMaterial.
+
+A certificate document:
+
+    schema = "xrfree/certificate/1"
+    name = "OREAS 460"
+    basis = "dry"
+    values = [
+        { component = "Ce", mass_fraction = 0.0018, between_laboratory_sd = 7e-05, assigned_by = "fusion" },
+        { component = "SiO2", mass_fraction = 0.498, expanded_uncertainty = 0.004, coverage_factor = 2.0 },
+    ]
+
+`basis`, `kind` and `assigned_by` may stand at the top, for all values, or in a value, for that one. `basis`
+must stand somewhere; the others are "certified" and "not stated" where nothing is said.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from xrfree.documents._base import Document, load_toml, read_text, validate, write_toml
+from xrfree.errors import DocumentError, DomainError
+from xrfree.reference import Assignment, Basis, ReferenceMaterial, ReferenceValue, ValueKind
+
+SCHEMA = "xrfree/certificate/1"
+
+_REQUIRED_COLUMNS = ("specimen", "component", "mass_fraction", "basis")
+_NUMBER_COLUMNS = ("mass_fraction", "expanded_uncertainty", "coverage_factor", "between_laboratory_sd")
+_TEXT_COLUMNS = ("kind", "assigned_by")
+_COLUMNS = frozenset({*_REQUIRED_COLUMNS, *_NUMBER_COLUMNS, *_TEXT_COLUMNS})
+
+
+class CertificateValueDocument(Document):
+    """One reference value, as a document writes it."""
+
+    component: str
+    mass_fraction: float
+    expanded_uncertainty: float | None = None
+    coverage_factor: float | None = None
+    between_laboratory_sd: float | None = None
+    kind: ValueKind | None = None
+    assigned_by: Assignment | None = None
+    basis: Basis | None = None
+
+
+class CertificateDocument(Document):
+    """One reference material, as a document writes it."""
+
+    schema_name: Literal["xrfree/certificate/1"] = Field(alias="schema")
+    name: str
+    matrix: str = ""
+    certificate: str = ""
+    date: dt.date | None = None
+    source: str = ""
+    kind: ValueKind = ValueKind.CERTIFIED
+    assigned_by: Assignment = Assignment.NOT_STATED
+    basis: Basis | None = None
+    values: tuple[CertificateValueDocument, ...]
+
+
+def load_certificates(path: Path | str) -> tuple[ReferenceMaterial, ...]:
+    """Reference materials of a TOML document, of a folder of them, or of a CSV table.
+
+    The columns of a CSV table are specimen, component, mass_fraction, basis, and optionally
+    expanded_uncertainty, coverage_factor, between_laboratory_sd, kind, assigned_by; its mass fractions are
+    kg/kg.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _load_folder(path)
+    if path.suffix.lower() == ".csv":
+        return _load_table(path)
+    return (load_certificate(path),)
+
+
+def load_certificate(path: Path | str) -> ReferenceMaterial:
+    """Reference material of one TOML document."""
+    path = Path(path)
+    document = validate(CertificateDocument, load_toml(path), path)
+    values = tuple(_value(document, i, path) for i in range(len(document.values)))
+    return _material(
+        path,
+        "",
+        name=document.name,
+        values=values,
+        matrix=document.matrix,
+        certificate=document.certificate,
+        date=document.date,
+        source=document.source,
+    )
+
+
+def save_certificate(material: ReferenceMaterial, path: Path | str, *, comment: str = "") -> None:
+    """Write a reference material as a TOML document that `load_certificate` reads back unchanged."""
+    write_toml(path, certificate_data(material), comment=comment)
+
+
+def certificate_data(material: ReferenceMaterial) -> dict[str, Any]:
+    """Plain data of a certificate document; what all values have in common stands at the top."""
+    shared = {
+        key: _common(getattr(v, key) for v in material.values) for key in ("kind", "assigned_by", "basis")
+    }
+    head: dict[str, Any] = {"schema": SCHEMA, "name": material.name}
+    head |= {key: getattr(material, key) for key in ("matrix", "certificate", "date", "source")}
+    head |= shared
+    head["values"] = [
+        {key: value for key, value in _value_data(v).items() if shared.get(key) is None}
+        for v in material.values
+    ]
+    return {key: value for key, value in head.items() if value not in (None, "")}
+
+
+def _common(texts: Iterable[str]) -> str | None:
+    found = {str(text) for text in texts}
+    return found.pop() if len(found) == 1 else None
+
+
+def _value_data(value: ReferenceValue) -> dict[str, Any]:
+    data: dict[str, Any] = {"component": value.component}
+    data |= {key: getattr(value, key) for key in _NUMBER_COLUMNS if getattr(value, key) is not None}
+    return data | {key: str(getattr(value, key)) for key in (*_TEXT_COLUMNS, "basis")}
+
+
+def _value(document: CertificateDocument, index: int, path: Path) -> ReferenceValue:
+    written = document.values[index]
+    place = f"values[{index}]"
+    basis = written.basis or document.basis
+    if basis is None:
+        raise DocumentError(
+            path,
+            place=f"{place}.basis",
+            found="is missing, and there is none at the top for all values",
+            remedy=f"Add basis = one of {_choices(Basis)}",
+        )
+    try:
+        return ReferenceValue(
+            component=written.component,
+            mass_fraction=written.mass_fraction,
+            expanded_uncertainty=written.expanded_uncertainty,
+            coverage_factor=written.coverage_factor,
+            between_laboratory_sd=written.between_laboratory_sd,
+            kind=written.kind or document.kind,
+            assigned_by=written.assigned_by or document.assigned_by,
+            basis=basis,
+        )
+    except DomainError as problem:
+        raise DocumentError(
+            path, place=place, found=str(problem), remedy="Compare with the certificate"
+        ) from problem
+
+
+def _choices(options: Iterable[str]) -> str:
+    return ", ".join(f'"{option}"' for option in options)
+
+
+def _material(path: Path, place: str, **fields: Any) -> ReferenceMaterial:
+    try:
+        return ReferenceMaterial(**fields)
+    except DomainError as problem:
+        raise DocumentError(
+            path, place=place, found=str(problem), remedy="Compare with the certificate"
+        ) from problem
+
+
+def _load_folder(folder: Path) -> tuple[ReferenceMaterial, ...]:
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
+        raise DocumentError(
+            folder,
+            found="holds no certificate (*.toml)",
+            remedy="Name a folder of certificates, one document, or a CSV table",
+        )
+    first_seen: dict[str, Path] = {}
+    materials = []
+    for path in paths:
+        material = load_certificate(path)
+        if material.name in first_seen:
+            raise DocumentError(
+                path,
+                place="name",
+                found=f"{material.name} is already described by {first_seen[material.name].name}",
+                remedy="Keep one certificate of each material",
+            )
+        first_seen[material.name] = path
+        materials.append(material)
+    return tuple(materials)
+
+
+def _load_table(path: Path) -> tuple[ReferenceMaterial, ...]:
+    values: dict[str, list[ReferenceValue]] = {}
+    for place, row in _table_rows(path):
+        values.setdefault(row["specimen"], []).append(_row_value(row, path, place))
+    if not values:
+        raise DocumentError(path, found="holds no value below its header", remedy="Add one row per value")
+    return tuple(
+        _material(path, "", name=name, values=tuple(found), source=path.name)
+        for name, found in values.items()
+    )
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Place and cells of each row below the header; blank lines are skipped."""
+    reader = csv.reader(io.StringIO(read_text(path)), strict=True)
+    try:
+        header = _checked_header(next(reader, []), path)
+        for cells in reader:
+            place = f"line {reader.line_num}"
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise DocumentError(
+                    path,
+                    place=place,
+                    found=f"{len(cells)} cells, expected {len(header)}",
+                    remedy='Put cells that hold a comma into "quotation marks"',
+                )
+            yield place, dict(zip(header, (cell.strip() for cell in cells), strict=True))
+    except csv.Error as problem:
+        raise DocumentError(
+            path,
+            place=f"line {reader.line_num}",
+            found=f"is not CSV: {problem}",
+            remedy="Export the table again",
+        ) from problem
+
+
+def _checked_header(cells: list[str], path: Path) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    missing = [name for name in _REQUIRED_COLUMNS if name not in header]
+    unknown = [name for name in header if name not in _COLUMNS]
+    for complaint, names in (("column missing", missing), ("unknown column", unknown)):
+        if names:
+            raise DocumentError(
+                path,
+                place="line 1",
+                found=f"{complaint}: {', '.join(map(repr, names))}",
+                remedy=f"A certificate table has the columns {', '.join(sorted(_COLUMNS))}",
+            )
+    if len(set(header)) != len(header):
+        raise DocumentError(path, place="line 1", found="a column stands twice", remedy="Keep one of them")
+    return header
+
+
+def _row_value(row: Mapping[str, str], path: Path, place: str) -> ReferenceValue:
+    numbers = {name: _number(row.get(name, ""), name, path, place) for name in _NUMBER_COLUMNS}
+    mass_fraction = numbers.pop("mass_fraction")
+    if mass_fraction is None:
+        raise DocumentError(
+            path, place=f"{place}, mass_fraction", found="is empty", remedy="Give a value, or drop the row"
+        )
+    try:
+        return ReferenceValue(
+            component=row["component"],
+            mass_fraction=mass_fraction,
+            **numbers,
+            kind=ValueKind(row.get("kind") or ValueKind.CERTIFIED),
+            assigned_by=Assignment(row.get("assigned_by") or Assignment.NOT_STATED),
+            basis=_basis(row["basis"]),
+        )
+    except ValueError as problem:  # a DomainError, or a word that is not one of an enumeration's
+        raise DocumentError(
+            path, place=place, found=str(problem), remedy="Compare with the certificate"
+        ) from problem
+
+
+def _basis(text: str) -> Basis:
+    """Basis of a table row: "ore, dry" says which material, and is dry."""
+    return Basis.DRY if text == "ore, dry" else Basis(text)
+
+
+def _number(text: str, column: str, path: Path, place: str) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError as problem:
+        raise DocumentError(
+            path,
+            place=f"{place}, {column}",
+            found=f"is {text!r}, expected a number with a decimal point",
+            remedy="Correct the cell",
+        ) from problem

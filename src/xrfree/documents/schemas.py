@@ -1,0 +1,36 @@
+"""JSON schemas of our documents, for editors and for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from xrfree.documents._base import Document
+from xrfree.documents.calibration import CalibrationDocument
+from xrfree.documents.certificates import CertificateDocument
+from xrfree.documents.instrument import InstrumentDocument
+from xrfree.documents.method import MethodDocument
+from xrfree.errors import DomainError
+
+_MODELS: Mapping[str, type[Document]] = MappingProxyType(
+    {
+        "calibration": CalibrationDocument,
+        "certificate": CertificateDocument,
+        "instrument": InstrumentDocument,
+        "method": MethodDocument,
+    }
+)
+
+
+def schema_names() -> tuple[str, ...]:
+    """Kinds of documents that have a schema."""
+    return tuple(_MODELS)
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """JSON schema of one kind of document."""
+    if name not in _MODELS:
+        raise DomainError(f"'{name}' is not a kind of document; known: {', '.join(_MODELS)}")
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dialect | _MODELS[name].model_json_schema(by_alias=True)

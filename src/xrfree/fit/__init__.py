@@ -1,0 +1,16 @@
+"""From counts to net areas: response, background, likelihood, verdict."""
+
+from xrfree.fit.inputs import FitSettings, Light, LineCluster, Prior, Templates
+from xrfree.fit.region import RegionFit, fit_spectrum
+from xrfree.fit.solve import JointPrior
+
+__all__ = [
+    "FitSettings",
+    "JointPrior",
+    "Light",
+    "LineCluster",
+    "Prior",
+    "RegionFit",
+    "Templates",
+    "fit_spectrum",
+]

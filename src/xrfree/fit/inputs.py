@@ -1,0 +1,104 @@
+"""What a fit is told: lines with their expected strengths, scattered light, and how free each parameter is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.errors import DomainError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCluster:
+    """Lines of one subshell that lie together: they keep their ratios whatever excites them.
+
+    group : line group, e.g. "La L"; name : e.g. "L3-M4,5"; leading : True for the strongest cluster of its group.
+    """
+
+    group: str
+    name: str
+    leading: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Light:
+    """A list of photon energies (keV) with strengths (any common unit), shape (n,)."""
+
+    energy_kev: FloatArray
+    strength: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Templates:
+    """What the model expects of one specimen under one condition.
+
+    groups : line groups ("La L"); one area is fitted for each.
+    clusters : all line clusters; cluster_group their index into `groups`.
+    energy_kev, strength, half_width_kev, is_k, line_cluster : per line; strength as detected, per unit content; is_k
+        tells K lines from the others.
+    shoulder : photons of the lines that lost energy by Compton scattering in the specimen, with the cluster of each.
+    continuum : scattered bremsstrahlung, in the unit of `strength`.
+    tube : scattered lines of the tube, one entry per line series, each with a free amplitude.
+    """
+
+    groups: tuple[str, ...]
+    clusters: tuple[LineCluster, ...]
+    cluster_group: IntArray
+    energy_kev: FloatArray
+    strength: FloatArray
+    half_width_kev: FloatArray
+    is_k: NDArray[np.bool_]
+    line_cluster: IntArray
+    shoulder: Light
+    shoulder_cluster: IntArray
+    continuum: Light
+    tube: tuple[Light, ...]
+
+    @property
+    def group_strength(self) -> FloatArray:
+        """Sum of the strengths of each group's lines, shape (n_groups,)."""
+        owner = self.cluster_group[self.line_cluster]
+        return np.bincount(owner, weights=self.strength, minlength=len(self.groups))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """A Gaussian prior of one parameter; an infinite sigma means that the data alone decide, 0 that it is fixed."""
+
+    mean: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        """Refuse what is no prior."""
+        if not np.isfinite(self.mean) or not self.sigma >= 0.0:
+            raise DomainError(f"a prior needs a finite mean and a sigma of 0 or more, got {self.mean}, {self.sigma}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSettings:
+    """How one region is fitted.
+
+    ranges_kev : energy ranges that take part.
+    background_terms : number of coefficients of the smooth correction to the scattered continuum (1: scale only).
+    ratio_sigma : prior standard deviation of a cluster's relative strength that no calibration knows.
+    priors : priors of parameters by name (`fit.model.SpectrumModel`). Of the response only what is named here is free
+        besides the energy scale and the resolution.
+    """
+
+    ranges_kev: tuple[tuple[float, float], ...]
+    background_terms: int = 3
+    ratio_sigma: float = 0.02
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not self.ranges_kev or any(not 0.0 < low < high for low, high in self.ranges_kev):
+            raise DomainError(f"fit ranges need 0 < low < high in keV, got {self.ranges_kev}")
+        if not 1 <= self.background_terms <= 8:
+            raise DomainError(f"background_terms is {self.background_terms}, expected 1 to 8")

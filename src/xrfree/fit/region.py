@@ -1,0 +1,165 @@
+"""Fit of one region of one spectrum: from counts to net areas with covariance and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.areas import FitCurve, FitVerdict, NetAreas
+from xrfree.errors import FitError
+from xrfree.fit.inputs import FitSettings, Templates
+from xrfree.fit.model import SpectrumModel
+from xrfree.fit.solve import JointPrior, Solution, covariance_of, solve
+from xrfree.instrument import Response
+from xrfree.spectrum import Spectrum
+
+FloatArray = NDArray[np.float64]
+
+FEWEST_COUNTS = 500
+LARGEST_SHIFT_KEV = 0.05
+POOR_REDUCED_DEVIANCE = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionFit:
+    """Net areas with what a next, similar fit and other regions can use.
+
+    values : all parameters by name.
+    lines : expected counts of each line group with its escape peaks, shape (n_groups, n_channels).
+    """
+
+    areas: NetAreas
+    values: Mapping[str, float]
+    lines: FloatArray
+
+
+def fit_spectrum(
+    spectrum: Spectrum,
+    templates: Templates,
+    *,
+    response: Response,
+    crystal: str,
+    settings: FitSettings,
+    region: str = "",
+    ratio_prior: JointPrior | None = None,
+    offset: FloatArray | None = None,
+    start: Mapping[str, float] | None = None,
+) -> RegionFit:
+    """Fit line groups and background to one region of a spectrum by Poisson maximum likelihood.
+
+    templates : lines with expected strengths, and scattered light.
+    ratio_prior : what the instrument's calibration knows about line ratios.
+    offset : shape (n_channels,), counts of lines that were fitted elsewhere.
+    start : parameters of an earlier, similar fit.
+
+    Raises FitError when a parameter is not determined, or when the region holds too few counts.
+    """
+    if not templates.groups:
+        raise FitError(f"region {region}: the tube excites none of the line groups asked for")
+    model = SpectrumModel(spectrum, templates, response, crystal, settings, spectrum.energy_scale, offset)
+    if model.counts.sum() < FEWEST_COUNTS:
+        raise FitError(
+            f"region {region}: {model.counts.sum():.0f} counts in the fitted range, at least {FEWEST_COUNTS} are "
+            "needed. Measure longer, or check tube and shutter."
+        )
+
+    def renew(iteration: int, values: Sequence[dict[str, float]]) -> bool:
+        if iteration in (0, 2):
+            model.sharpened(values[0])
+        return iteration in (0, 2)
+
+    priors = [] if ratio_prior is None else [ratio_prior]
+    first = {f"0/{name}": value for name, value in (start or {}).items()}
+    solution = solve([model], priors=priors, start=first, after_step=renew)
+    values = solution.of(0)
+    return RegionFit(
+        areas=net_areas(model, solution, 0, region, priors),
+        values=values,
+        lines=model.lines_everywhere(values),
+    )
+
+
+def net_areas(
+    model: SpectrumModel,
+    solution: Solution,
+    spectrum: int,
+    region: str,
+    priors: Sequence[JointPrior],
+    shared: frozenset[str] = frozenset(),
+) -> NetAreas:
+    """Net areas of one of the spectra of a solution."""
+    groups = model.templates.groups
+    own = f"{spectrum}/"
+    index = [solution.names.index(f"{own}area:{g}") for g in groups]
+    values = solution.of(spectrum, shared)
+    sigma = np.sqrt(np.maximum(np.diag(solution.covariance), 0.0))
+    reduced = solution.deviance[spectrum] / max(model.counts.size - len(index), 1)
+    verdict, reason = _verdict(model, values, reduced, converged=solution.converged)
+    return NetAreas(
+        condition=model.spectrum.condition.name,
+        region=region,
+        groups=groups,
+        area=solution.values[index],
+        covariance=solution.covariance[np.ix_(index, index)],
+        variance_at_zero=_variances_at_zero(model, values, priors),
+        live_time_s=model.spectrum.live_time_s,
+        survival=model.survival,
+        reduced_deviance=reduced,
+        verdict=verdict,
+        reason=reason,
+        parameters={
+            name.removeprefix(own): (float(value), float(u))
+            for name, value, u in zip(solution.names, solution.values, sigma, strict=True)
+            if name.startswith(own) or name in shared
+        },
+        curve=_curve(model, values, solution.expected[spectrum]),
+    )
+
+
+def _variances_at_zero(
+    model: SpectrumModel, values: Mapping[str, float], priors: Sequence[JointPrior]
+) -> FloatArray:
+    """Variance each area would have in a spectrum that is the same but for that group, which is absent."""
+    evaluation = model.evaluate(values)
+    variances = []
+    for group in model.templates.groups:
+        own = model.names.index(f"area:{group}")
+        jacobian = evaluation.jacobian.copy()
+        jacobian[[name.startswith(f"ratio:{group}:") for name in model.names]] = 0.0
+        absent = evaluation.expected - values[f"area:{group}"] * evaluation.jacobian[own]
+        variances.append(covariance_of(model, absent, jacobian, priors)[own, own])
+    return np.array(variances)
+
+
+def _curve(model: SpectrumModel, values: Mapping[str, float], expected: FloatArray) -> FitCurve:
+    centre = 0.5 * (model.edges(values)[1:] + model.edges(values)[:-1])
+    lines = model.lines_everywhere(values).sum(axis=0)[model.window]
+    return FitCurve(
+        energy_kev=centre[model.inside], counts=model.counts, expected=expected, background=expected - lines
+    )
+
+
+def _verdict(
+    model: SpectrumModel, values: Mapping[str, float], reduced_deviance: float, *, converged: bool
+) -> tuple[FitVerdict, str]:
+    """First of the reasons that applies."""
+    if not converged:
+        return FitVerdict.NOT_CONVERGED, "the fit did not settle; the spectrum is not what the method expects"
+    middle = float(np.mean(np.ravel(model.settings.ranges_kev)))
+    shift = values["zero"] + values["gain"] * middle
+    if abs(shift) > LARGEST_SHIFT_KEV:
+        return (
+            FitVerdict.ENERGY_SCALE_OFF,
+            f"lines lie {1e3 * shift:+.0f} eV from the stated energy scale; recalibrate the spectrometer's energy",
+        )
+    if abs(values["fano"]) > 0.35 or abs(values["noise"]) > 0.95:
+        return FitVerdict.RESOLUTION_OFF, "the resolution is not that of the calibrated detector"
+    if reduced_deviance > POOR_REDUCED_DEVIANCE:
+        return (
+            FitVerdict.POOR,
+            f"reduced deviance {reduced_deviance:.1f}: something in the spectrum is not in the method",
+        )
+    return FitVerdict.GOOD, ""

@@ -1,0 +1,272 @@
+"""Poisson maximum likelihood with priors: Fisher scoring over one or many spectra that share parameters.
+
+Definition   minimise D(p) = 2 Σ [μ - n + n ln(n/μ)] + (p - m)ᵀ P (p - m);  step = (J W Jᵀ + P)⁻¹ [J (n - μ)/μ - P (p - m)],
+             W = 1/μ; covariance of the estimates (J W Jᵀ + P)⁻¹.     S. Baker, R. D. Cousins, NIM 221 (1984) 437
+Validation   tests/fit/test_solve.py: pulls of Poisson replicas, agreement with scipy.optimize.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from xrfree.errors import FitError
+from xrfree.fit.inputs import Prior
+from xrfree.fit.model import Evaluation, SpectrumModel
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+MAX_ITERATIONS = 60
+_SMALLEST_EXPECTED = 1e-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JointPrior:
+    """A Gaussian prior of several parameters together: means and covariance in the order of `names`."""
+
+    names: tuple[str, ...]
+    mean: FloatArray
+    covariance: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """Estimates of all parameters.
+
+    names : parameter names; those of one spectrum only carry its index in front ("3/area:La").
+    expected : per spectrum, counts in its window.
+    deviance : per spectrum, Poisson deviance without priors.
+    steps : largest step of each iteration in units of the standard uncertainty.
+    """
+
+    names: tuple[str, ...]
+    values: FloatArray
+    covariance: FloatArray
+    expected: tuple[FloatArray, ...]
+    deviance: tuple[float, ...]
+    converged: bool
+    steps: tuple[float, ...]
+
+    def of(self, spectrum: int, shared: frozenset[str] = frozenset()) -> dict[str, float]:
+        """Parameter values as spectrum number `spectrum` sees them."""
+        own = f"{spectrum}/"
+        return {
+            name.removeprefix(own): float(value)
+            for name, value in zip(self.names, self.values, strict=True)
+            if name.startswith(own) or name in shared
+        }
+
+
+def poisson_deviance(counts: FloatArray, expected: FloatArray) -> float:
+    """D = 2 Σ [μ - n + n ln(n/μ)], terms with n = 0 being 2 μ."""
+    some = counts > 0.0
+    logs = np.zeros_like(counts)
+    logs[some] = counts[some] * np.log(counts[some] / expected[some])
+    return float(2.0 * np.sum(expected - counts + logs))
+
+
+class _Problem:
+    """Index of the parameters of several models that share some of them."""
+
+    def __init__(self, models: Sequence[SpectrumModel], shared: frozenset[str], priors: Sequence[JointPrior]) -> None:
+        self.models = models
+        names: dict[str, int] = {}
+        self.indices: list[IntArray] = []
+        for k, model in enumerate(models):
+            full = [name if name in shared else f"{k}/{name}" for name in model.names]
+            self.indices.append(np.array([names.setdefault(name, len(names)) for name in full]))
+        self.names = tuple(names)
+        self.mean = np.zeros(len(names))
+        self.precision = np.zeros((len(names), len(names)))
+        self.fixed = np.zeros(len(names), dtype=bool)
+        self._own_priors(shared)
+        for prior in priors:
+            self._joint_prior(prior, shared)
+
+    def _own_priors(self, shared: frozenset[str]) -> None:
+        for k, model in enumerate(self.models):
+            for name in model.names:
+                index = self.names.index(name if name in shared else f"{k}/{name}")
+                self._set(index, model.prior(name))
+
+    def _set(self, index: int, prior: Prior) -> None:
+        self.mean[index] = prior.mean
+        self.fixed[index] = prior.sigma == 0.0
+        self.precision[index, index] = 0.0 if prior.sigma in (0.0, np.inf) else prior.sigma**-2
+
+    def _joint_prior(self, prior: JointPrior, shared: frozenset[str]) -> None:
+        """Replace the single priors of the named parameters, in every spectrum that has them."""
+        for k in range(len(self.models)):
+            full = [name if name in shared else f"{k}/{name}" for name in prior.names]
+            known = [i for i, name in enumerate(full) if name in self.names]
+            if not known:
+                continue
+            index = [self.names.index(full[i]) for i in known]
+            self.mean[index] = prior.mean[known]
+            block = prior.covariance[np.ix_(known, known)]
+            self.precision[np.ix_(index, index)] = linalg.pinvh(block)
+            if set(full) <= shared:
+                return
+
+    def values_of(self, k: int, values: FloatArray) -> dict[str, float]:
+        """Parameters of model k by its own names."""
+        return dict(zip(self.models[k].names, values[self.indices[k]].tolist(), strict=True))
+
+
+def solve(
+    models: Sequence[SpectrumModel],
+    *,
+    shared: frozenset[str] = frozenset(),
+    priors: Sequence[JointPrior] = (),
+    start: Mapping[str, float] | None = None,
+    tolerance: float = 2e-3,
+    after_step: Callable[[int, Sequence[dict[str, float]]], bool] | None = None,
+) -> Solution:
+    """Estimate all parameters of all models together.
+
+    shared : names of parameters that all spectra have in common.
+    priors : joint priors; they replace the models' own for the parameters they name.
+    start : first values by full name; linear parameters without one start from a weighted linear fit.
+    tolerance : the iteration ends when no parameter moves by more of its standard uncertainty.
+    after_step : called with the iteration number and every model's parameters; True says that it changed the models.
+
+    Raises FitError when a parameter is not determined by data and priors.
+    """
+    problem = _Problem(models, shared, priors)
+    values = problem.mean.copy()
+    given = start or {}
+    for i, name in enumerate(problem.names):
+        values[i] = given.get(name, values[i])
+    if not given:
+        _linear_start(problem, values)
+    state = _evaluated(problem, values)
+    steps: list[float] = []
+    covariance = np.zeros_like(problem.precision)
+    for iteration in range(MAX_ITERATIONS):
+        information, gradient = _normal_equations(problem, state)
+        covariance = _inverse(information, problem)
+        step = covariance @ gradient
+        sigma = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+        steps.append(float(np.max(np.abs(step[~problem.fixed]) / sigma[~problem.fixed])))
+        state = _damped(problem, state, step)
+        if steps[-1] < tolerance:
+            break
+        if after_step is not None and after_step(
+            iteration, [problem.values_of(k, state.values) for k in range(len(models))]
+        ):
+            state = _evaluated(problem, state.values)
+    expected = tuple(np.maximum(e.expected, _SMALLEST_EXPECTED) for e in state.evaluations)
+    return Solution(
+        names=problem.names,
+        values=state.values,
+        covariance=covariance,
+        expected=expected,
+        deviance=tuple(poisson_deviance(m.counts, mu) for m, mu in zip(models, expected, strict=True)),
+        converged=steps[-1] < tolerance,
+        steps=tuple(steps),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _State:
+    """Parameters with everything evaluated at them."""
+
+    values: FloatArray
+    evaluations: tuple[Evaluation, ...]
+    objective: float
+
+
+def _evaluated(problem: _Problem, values: FloatArray) -> _State:
+    evaluations = tuple(m.evaluate(problem.values_of(k, values)) for k, m in enumerate(problem.models))
+    total = sum(
+        poisson_deviance(m.counts, np.maximum(e.expected, _SMALLEST_EXPECTED))
+        for m, e in zip(problem.models, evaluations, strict=True)
+    )
+    away = values - problem.mean
+    return _State(values=values, evaluations=evaluations, objective=total + float(away @ problem.precision @ away))
+
+
+def covariance_of(
+    model: SpectrumModel, expected: FloatArray, jacobian: FloatArray, priors: Sequence[JointPrior]
+) -> FloatArray:
+    """Covariance of one model's parameters for given expected counts, in the order of `model.names`."""
+    problem = _Problem([model], frozenset(), priors)
+    weighted = jacobian / np.sqrt(np.maximum(expected, _SMALLEST_EXPECTED))
+    return _inverse(problem.precision + weighted @ weighted.T, problem)
+
+
+def _linear_start(problem: _Problem, values: FloatArray) -> None:
+    """Areas and background from a least-squares fit weighted by 1/max(n, 1), everything else at its prior mean."""
+    for k, model in enumerate(problem.models):
+        linear = [
+            i
+            for i, name in enumerate(model.names)
+            if name.startswith(("area:", "continuum:", "tube:"))
+        ]
+        own = problem.values_of(k, values)
+        evaluation = model.evaluate(own)
+        weight = 1.0 / np.sqrt(np.maximum(model.counts, 1.0))
+        columns = evaluation.jacobian[linear] * weight
+        size = np.maximum(np.linalg.norm(columns, axis=1), 1e-300)
+        rest = (model.counts - evaluation.expected) * weight
+        solution = np.linalg.lstsq((columns / size[:, None]).T, rest, rcond=1e-10)[0] / size
+        values[problem.indices[k][linear]] += solution
+
+
+def _normal_equations(problem: _Problem, state: _State) -> tuple[FloatArray, FloatArray]:
+    information = problem.precision.copy()
+    gradient = -problem.precision @ (state.values - problem.mean)
+    for index, model, evaluation in zip(problem.indices, problem.models, state.evaluations, strict=True):
+        expected = np.maximum(evaluation.expected, _SMALLEST_EXPECTED)
+        weighted = evaluation.jacobian / np.sqrt(expected)
+        information[np.ix_(index, index)] += weighted @ weighted.T
+        gradient[index] += weighted @ ((model.counts - expected) / np.sqrt(expected))
+    return information, gradient
+
+
+def _inverse(information: FloatArray, problem: _Problem) -> FloatArray:
+    """Inverse of the information over the free parameters, zero elsewhere."""
+    free = ~problem.fixed
+    block = information[np.ix_(free, free)]
+    diagonal = np.diag(block)
+    if not np.all(diagonal > 0.0) or not np.isfinite(block).all():
+        worst = int(np.flatnonzero(free)[np.argmin(np.where(np.isfinite(diagonal), diagonal, -1.0))])
+        raise FitError(
+            f"the data do not determine {problem.names[worst]}: nothing in the fitted range depends on it. "
+            "Widen the range, fix the parameter, or take its element out of the method."
+        )
+    size = 1.0 / np.sqrt(diagonal)
+    scaled = block * size * size[:, None]
+    try:
+        factor = linalg.cho_factor(scaled, lower=True)
+        inverse = linalg.cho_solve(factor, np.eye(size.size))
+    except linalg.LinAlgError:
+        raise FitError(_dependent(scaled, [n for n, f in zip(problem.names, free, strict=True) if f])) from None
+    covariance = np.zeros_like(information)
+    covariance[np.ix_(free, free)] = inverse * size * size[:, None]
+    return covariance
+
+
+def _dependent(scaled: FloatArray, names: Sequence[str]) -> str:
+    """Message naming the parameters that make the information singular."""
+    vector = linalg.eigh(scaled)[1][:, 0]
+    culprits = [names[i] for i in np.argsort(-np.abs(vector))[:3] if abs(vector[i]) > 0.2]
+    return (
+        f"the data cannot tell {' from '.join(culprits)}: fix one of them, or take one element out of the method"
+    )
+
+
+def _damped(problem: _Problem, state: _State, step: FloatArray) -> _State:
+    """Full step, or the first of its halves that does not raise the objective; the old state if none does."""
+    fraction = 1.0
+    for _ in range(10):
+        trial = _evaluated(problem, state.values + fraction * step)
+        if np.isfinite(trial.objective) and trial.objective <= state.objective + 1e-3:
+            return trial
+        fraction *= 0.5
+    return state

@@ -1,0 +1,261 @@
+"""The spectrometer: tube, filters, geometry, detector, and how the detector answers to a photon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import log, sqrt
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.atomic import atomic_number, parse_formula
+from xrfree.errors import DomainError
+
+FWHM_PER_SIGMA = 2.0 * sqrt(2.0 * log(2.0))
+PAIR_ENERGY_KEV: Mapping[str, float] = MappingProxyType({"Si": 0.00365, "Ge": 0.00296})
+"""Mean energy (keV) that makes one electron-hole pair."""
+
+
+def _positive(name: str, value: float, *, zero: bool = False) -> None:
+    if not np.isfinite(value) or value < 0.0 or (value == 0.0 and not zero):
+        raise DomainError(f"{name} is {value}, expected a number {'of 0 or more' if zero else 'above 0'}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absorber:
+    """A layer that photons cross: chemical formula and mass per area (g/cm²)."""
+
+    formula: str
+    areal_density_g_cm2: float
+
+    def __post_init__(self) -> None:
+        """Check formula and thickness."""
+        parse_formula(self.formula)
+        _positive(f"areal density of {self.formula}", self.areal_density_g_cm2, zero=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tube:
+    """An X-ray tube: anode, voltage (kV), window, and the angles of electrons and photons to the anode's surface."""
+
+    anode: str
+    voltage_kv: float
+    window: tuple[Absorber, ...] = ()
+    electron_incidence_rad: float
+    take_off_angle_rad: float
+
+    def __post_init__(self) -> None:
+        """Check anode, voltage and angles."""
+        atomic_number(self.anode)
+        if not 4.0 <= self.voltage_kv <= 100.0:
+            raise DomainError(f"tube voltage is {self.voltage_kv} kV, expected 4 to 100 kV")
+        for name in ("electron_incidence_rad", "take_off_angle_rad"):
+            _checked_angle(name, getattr(self, name))
+
+
+def _checked_angle(name: str, value: float) -> None:
+    if not 0.0 < value <= np.pi / 2 + 1e-12:
+        raise DomainError(
+            f"{name} is {value} rad, expected above 0 and at most π/2, measured from the surface"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """A semiconductor detector: crystal, thickness (cm), and what lies before it (window, contact, dead layer)."""
+
+    crystal: str
+    thickness_cm: float
+    windows: tuple[Absorber, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check crystal and thickness."""
+        if self.crystal not in PAIR_ENERGY_KEV:
+            raise DomainError(
+                f"detector crystal is '{self.crystal}', expected one of {', '.join(PAIR_ENERGY_KEV)}"
+            )
+        _positive("detector thickness in cm", self.thickness_cm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """How a detector spreads the counts of one photon energy E over the spectrum.
+
+    σ²(E) = noise_kev² + fano ε E                                        Gaussian, ε the pair energy
+    natural width: width_factor_k (K lines) or width_factor_l (all others) times the tabulated one, because tables of
+          level widths differ by tens of per cent; its Lorentzian wings are followed to wing_reach_kev on either side
+    tail: share  t(E) = exp(c0 + c1 x + c2 x²), x = ln(E / 5 keV), c = tail_log_share; exponential towards lower
+          energies with scale tail_scale_kev (E / 5 keV)^tail_scale_power, folded with the Gaussian
+    shelf: share s(E) = exp(c0 + c1 x), c = shelf_log_share; even between 0 and E, with the Gaussian's rounded edge
+    escape: escape_scale times the escape probability of Reed & Ware (J. Phys. E 5 (1972) 582)
+    pile-up: two photons within pulse_pair_time_s are recorded as one of the summed energy
+
+    escape_relative_uncertainty, pile_up_relative_uncertainty : how well the two are known, relative standard
+        uncertainties; every fit takes them as priors.
+    """
+
+    noise_kev: float
+    fano: float
+    width_factor_k: float = 1.0
+    width_factor_l: float = 1.0
+    wing_reach_kev: float = 1.2
+    tail_log_share: tuple[float, float, float] = (-50.0, 0.0, 0.0)
+    tail_scale_kev: float = 0.15
+    tail_scale_power: float = 0.5
+    shelf_log_share: tuple[float, float] = (-50.0, 0.0)
+    escape_scale: float = 1.0
+    escape_relative_uncertainty: float = 0.1
+    pulse_pair_time_s: float = 0.0
+    pile_up_relative_uncertainty: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check signs."""
+        _positive("noise_kev", self.noise_kev)
+        _positive("fano", self.fano)
+        _positive("width_factor_k", self.width_factor_k)
+        _positive("width_factor_l", self.width_factor_l)
+        _positive("wing_reach_kev", self.wing_reach_kev)
+        _positive("tail_scale_kev", self.tail_scale_kev)
+        _positive("escape_scale", self.escape_scale, zero=True)
+        _positive("pulse_pair_time_s", self.pulse_pair_time_s, zero=True)
+
+    def sigma_kev(self, energy_kev: NDArray[np.float64], crystal: str) -> NDArray[np.float64]:
+        """Standard deviation of the Gaussian, keV."""
+        variance = self.noise_kev**2 + self.fano * PAIR_ENERGY_KEV[crystal] * np.maximum(energy_kev, 0.0)
+        return np.asarray(np.sqrt(variance))
+
+    def tail_share(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the counts in the exponential tail."""
+        return _log_share(self.tail_log_share, energy_kev)
+
+    def tail_scale(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scale (keV) of the exponential tail."""
+        return np.asarray(self.tail_scale_kev * (np.maximum(energy_kev, 0.05) / 5.0) ** self.tail_scale_power)
+
+    def shelf_share(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share of the counts in the shelf."""
+        return _log_share(self.shelf_log_share, energy_kev)
+
+
+def _log_share(coefficients: tuple[float, ...], energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+    x = np.log(np.maximum(energy_kev, 0.3) / 5.0)
+    log_share = np.polynomial.polynomial.polyval(x, coefficients)
+    return np.asarray(np.exp(np.clip(log_share, -60.0, -0.7)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentCondition:
+    """One way of exciting and seeing a specimen.
+
+    filters : between tube and specimen.
+    path : gas between specimen and detector and between tube and specimen, as absorbers.
+    """
+
+    name: str
+    tube: Tube
+    filters: tuple[Absorber, ...] = ()
+    path: tuple[Absorber, ...] = ()
+    incidence_angle_rad: float
+    take_off_angle_rad: float
+    energy_zero_kev: float
+    energy_gain_kev: float
+
+    def __post_init__(self) -> None:
+        """Check angles."""
+        _checked_angle("incidence_angle_rad", self.incidence_angle_rad)
+        _checked_angle("take_off_angle_rad", self.take_off_angle_rad)
+
+    @property
+    def scattering_angle_rad(self) -> float:
+        """Angle between the incident and the observed direction, both in one plane with the surface's normal."""
+        return float(np.pi - self.incidence_angle_rad - self.take_off_angle_rad)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRatios:
+    """Corrections of one instrument to the tabulated strengths of line clusters.
+
+    clusters : (line group, cluster) pairs, e.g. ("La L", "L2-M4,5").
+    deviation : measured over modelled strength minus 1, relative to the strongest cluster of the line group.
+    covariance : of the deviations, shape (n, n).
+    """
+
+    clusters: tuple[tuple[str, str], ...]
+    deviation: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Check shapes and freeze."""
+        n = len(self.clusters)
+        for name, shape in (("deviation", (n,)), ("covariance", (n, n))):
+            array = np.array(getattr(self, name), dtype=np.float64)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise DomainError(
+                    f"line ratios of {n} clusters need {name} of shape {shape}, got {array.shape}"
+                )
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+
+NO_LINE_RATIOS = LineRatios(clusters=(), deviation=np.zeros(0), covariance=np.zeros((0, 0)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """A spectrometer with all its excitation conditions.
+
+    log_scale : logarithm of detected counts per second over modelled strength, for a condition ("low": solid angle, tube
+        current, all that its lines have in common) and for the line groups that pure compounds showed ("low/La L").
+    tables : atomic tables its calibrated numbers belong to; "" while nothing is calibrated.
+    """
+
+    name: str
+    conditions: Mapping[str, InstrumentCondition]
+    detector: Detector
+    responses: Mapping[str, Response]
+    line_ratios: LineRatios = field(default=NO_LINE_RATIOS)
+    log_scale: Mapping[str, float] = field(default_factory=dict)
+    tables: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that every condition has a response."""
+        if not self.conditions:
+            raise DomainError(f"instrument {self.name} has no excitation condition")
+        missing = set(self.conditions) - set(self.responses)
+        if missing:
+            raise DomainError(
+                f"instrument {self.name} has no detector response for {', '.join(sorted(missing))}"
+            )
+        object.__setattr__(self, "conditions", MappingProxyType(dict(self.conditions)))
+        object.__setattr__(self, "responses", MappingProxyType(dict(self.responses)))
+        object.__setattr__(self, "log_scale", MappingProxyType(dict(self.log_scale)))
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Travel between processes (a mapping proxy does not)."""
+        parts = (dict(self.conditions), dict(self.responses), dict(self.log_scale))
+        return (_rebuild_instrument, (self.name, *parts, self.detector, self.line_ratios, self.tables, self.sha256))
+
+
+def _rebuild_instrument(
+    name: str,
+    conditions: dict[str, InstrumentCondition],
+    responses: dict[str, Response],
+    log_scale: dict[str, float],
+    detector: Detector,
+    line_ratios: LineRatios,
+    tables: str,
+    sha256: str,
+) -> Instrument:
+    return Instrument(
+        name=name,
+        conditions=conditions,
+        responses=responses,
+        log_scale=log_scale,
+        detector=detector,
+        line_ratios=line_ratios,
+        tables=tables,
+        sha256=sha256,
+    )

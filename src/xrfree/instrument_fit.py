@@ -1,0 +1,288 @@
+"""Calibration of one instrument with spectra of pure compounds: response, line ratios, scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.areas import NetAreas
+from xrfree.atomic import TABLES, absorption_edge_kev
+from xrfree.composition import Composition
+from xrfree.errors import CalibrationError
+from xrfree.fit import FitSettings, Prior, Templates
+from xrfree.fit.model import SpectrumModel, moved_response
+from xrfree.fit.region import net_areas
+from xrfree.fit.solve import Solution, solve
+from xrfree.instrument import Instrument, LineRatios, Response
+from xrfree.method import Method, Region, split_group
+from xrfree.specimen import Specimen
+from xrfree.spectrum import Measurement
+from xrfree.templates import condition_model, templates
+
+FloatArray = NDArray[np.float64]
+
+SHARED = frozenset(
+    {
+        "noise", "fano", "width_k", "width_l", "escape", "pile_up", "tail_share", "tail_slope", "tail_curve", "tail_scale", "tail_power",
+        "shelf_share", "shelf_slope",
+    }
+)  # fmt: skip
+_FREE = {
+    "noise": 0.5,
+    "fano": 0.2,
+    "width_k": 0.3,
+    "width_l": 0.3,
+    "escape": 0.3,
+    "pile_up": 1.0,
+    "tail_share": 1.0,
+    "tail_slope": 0.6,
+    "tail_curve": 0.3,
+    "tail_scale": 0.5,
+    "tail_power": 0.3,
+    "shelf_share": 1.0,
+    "shelf_slope": 0.6,
+}
+"""Prior standard deviations of the response's changes from the instrument document: wide, so that the data decide."""
+TABLE_RATIO_SIGMA = 0.05
+"""Relative standard uncertainty of tabulated line ratios between subshells, before anything was measured."""
+LEAST_RATIO_UNCERTAINTY = 0.002
+"""Floor of a calibrated ratio's uncertainty: model errors that replicas of the same compound cannot show."""
+
+
+FINE_STRUCTURE_KEV = (0.02, 0.30)
+"""Above a main element's edge tables know no fine structure, and the scattered continuum is not what they say."""
+_SHORTEST_RANGE_KEV = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PureCompound:
+    """A compound or mixture of known composition and the form in which it was measured.
+
+    contents : mass fraction of each formula, e.g. {"Fe2O3": 0.8, "SiO2": 0.2}; {"La2O3": 1.0} for a pure compound.
+    """
+
+    contents: Mapping[str, float]
+    specimen: Specimen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentFit:
+    """The calibrated instrument and the fits it rests on; labels name compound, condition and region of each fit."""
+
+    instrument: Instrument
+    labels: tuple[str, ...]
+    fits: tuple[NetAreas, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One region of one compound's spectrum."""
+
+    label: str
+    condition: str
+    region: Region
+    model: SpectrumModel
+    contents: Mapping[str, float]
+
+
+def calibrate_instrument(
+    measurements: Mapping[str, Measurement],
+    compounds: Mapping[str, PureCompound],
+    method: Method,
+    instrument: Instrument,
+) -> InstrumentFit:
+    """Response, line ratios and scale of every condition from spectra of pure compounds, each condition jointly.
+
+    measurements : by specimen name, under the method's condition names.
+    compounds : what each specimen is made of.
+
+    Raises CalibrationError when a condition has no compound with a line in its fitted ranges.
+    """
+    responses: dict[str, Response] = dict(instrument.responses)
+    scales: dict[str, float] = {}
+    ratios: list[LineRatios] = []
+    labels: list[str] = []
+    fits: list[NetAreas] = []
+    for condition in dict.fromkeys(region.condition for region in method.regions):
+        tasks = _tasks(condition, measurements, compounds, method, instrument)
+        if not tasks:
+            raise CalibrationError(
+                f"no pure compound shows a line of the condition '{condition}'; measure at least one "
+                "(Fe2O3, Nb2O5, TiO2 ...) and list it with its formula"
+            )
+        solution = _solve(tasks)
+        responses[condition] = _response(solution, instrument.responses[condition])
+        scales |= _log_scales(condition, tasks, solution)
+        ratios.append(_ratios(tasks, solution, exclude={c for r in ratios for c in r.clusters}))
+        labels += [task.label for task in tasks]
+        fits += [net_areas(t.model, solution, k, t.region.name, [], SHARED) for k, t in enumerate(tasks)]
+    calibrated = Instrument(
+        name=instrument.name,
+        conditions=instrument.conditions,
+        detector=instrument.detector,
+        responses=responses,
+        line_ratios=_joined(ratios),
+        log_scale=scales,
+        tables=TABLES,
+    )
+    return InstrumentFit(instrument=calibrated, labels=tuple(labels), fits=tuple(fits))
+
+
+def _tasks(
+    condition: str,
+    measurements: Mapping[str, Measurement],
+    compounds: Mapping[str, PureCompound],
+    method: Method,
+    instrument: Instrument,
+) -> list[_Task]:
+    """All regions of all compounds in which one of the compound's line groups has its main lines."""
+    found = []
+    for name, compound in compounds.items():
+        if name not in measurements or condition not in measurements[name].spectra:
+            continue
+        contents = _elements(compound.contents)
+        prepared = condition_model(instrument.conditions[condition], instrument.detector, tuple(contents))
+        whole = np.array(list(contents.values()))
+        for region in (r for r in method.regions if r.condition == condition):
+            groups = [g for g in (*region.quantified, *region.accompanying) if split_group(g)[0] in contents]
+            expected = templates(prepared, whole, compound.specimen.areal_density_g_cm2, groups)
+            if not _main_lines_inside(expected, region):
+                continue
+            model = SpectrumModel(
+                measurements[name].spectra[condition],
+                expected,
+                instrument.responses[condition],
+                instrument.detector.crystal,
+                _settings(region, contents),
+                measurements[name].spectra[condition].energy_scale,
+            )
+            found.append(
+                _Task(label=f"{name} {condition} {region.name}", condition=condition, region=region, model=model, contents=contents)
+            )
+    return found
+
+
+def _elements(contents: Mapping[str, float]) -> dict[str, float]:
+    """Mass fractions of the elements of a mixture of formulas."""
+    composition = Composition.of(contents)
+    return dict(zip(composition.elements, composition.mass_fraction.tolist(), strict=True))
+
+
+def _main_lines_inside(expected: Templates, region: Region) -> bool:
+    """Whether the strongest line of a group lies in the region, so that a fit of it makes sense."""
+    owner = expected.cluster_group[expected.line_cluster] if expected.groups else np.zeros(0)
+    for group in range(len(expected.groups)):
+        energy = expected.energy_kev[owner == group][np.argmax(expected.strength[owner == group])]
+        if any(low + 0.1 < energy < high - 0.1 for low, high in region.ranges_kev):
+            return True
+    return False
+
+
+def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
+    priors = {name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items()}
+    return FitSettings(
+        ranges_kev=_without_fine_structure(region.ranges_kev, contents),
+        background_terms=region.background_terms,
+        ratio_sigma=TABLE_RATIO_SIGMA,
+        priors=priors,
+    )
+
+
+def _without_fine_structure(
+    ranges_kev: tuple[tuple[float, float], ...], contents: Mapping[str, float]
+) -> tuple[tuple[float, float], ...]:
+    """The ranges without the fine structure above the K and L3 edges of a compound's elements."""
+    ranges = list(ranges_kev)
+    for element in contents:
+        for shell in ("K", "L3"):
+            edge = absorption_edge_kev(element, shell)
+            low, high = edge + FINE_STRUCTURE_KEV[0], edge + FINE_STRUCTURE_KEV[1]
+            ranges = [
+                part
+                for a, b in ranges
+                for part in ((a, min(b, low)), (max(a, high), b))
+                if part[1] - part[0] > _SHORTEST_RANGE_KEV
+            ]
+    return tuple(ranges)
+
+
+def _solve(tasks: Sequence[_Task]) -> Solution:
+    """Fit all regions of one condition together; the compounds share the response."""
+
+    def renew(iteration: int, values: Sequence[dict[str, float]]) -> bool:
+        if iteration in (1, 4):
+            for task, own in zip(tasks, values, strict=True):
+                task.model.sharpened(own)
+        return iteration in (1, 4)
+
+    return solve([task.model for task in tasks], shared=SHARED, after_step=renew)
+
+
+def _shared_value(solution: Solution, name: str) -> tuple[float, float]:
+    if name not in solution.names:
+        return 0.0, 0.0
+    index = solution.names.index(name)
+    return float(solution.values[index]), float(np.sqrt(max(solution.covariance[index, index], 0.0)))
+
+
+def _response(solution: Solution, stated: Response) -> Response:
+    change = {name: _shared_value(solution, name)[0] for name in SHARED}
+    return replace(
+        moved_response(stated, change),
+        escape_relative_uncertainty=max(_shared_value(solution, "escape")[1], 0.005),
+        pile_up_relative_uncertainty=max(_shared_value(solution, "pile_up")[1], 0.02),
+    )
+
+
+def _log_scales(condition: str, tasks: Sequence[_Task], solution: Solution) -> dict[str, float]:
+    """ln[rate / (strength x content)] of every quantified line group ("low/La L"), and their median ("low")."""
+    scales: dict[str, float] = {}
+    for k, task in enumerate(tasks):
+        model, values = task.model, solution.of(k, SHARED)
+        for group, strength in zip(model.templates.groups, model.templates.group_strength, strict=True):
+            rate = values[f"area:{group}"] / (model.spectrum.live_time_s * model.survival)
+            content = task.contents[split_group(group)[0]]
+            if rate > 0.0 and group in task.region.quantified and f"{condition}/{group}" not in scales:
+                scales[f"{condition}/{group}"] = float(np.log(rate / (strength * content)))
+    if not scales:
+        raise CalibrationError("no pure compound contains an element that the method quantifies in this condition")
+    return {condition: float(np.median(list(scales.values()))), **scales}
+
+
+def _ratios(tasks: Sequence[_Task], solution: Solution, exclude: set[tuple[str, str]]) -> LineRatios:
+    """Measured line ratios of one condition with covariance, widened where the fits are not perfect."""
+    clusters, index, widening = [], [], []
+    for k, task in enumerate(tasks):
+        reduced = solution.deviance[k] / task.model.counts.size
+        for cluster in task.model.ratios:
+            key = (cluster.group, cluster.name)
+            if key not in exclude and key not in clusters and cluster.group in task.region.quantified:
+                clusters.append(key)
+                index.append(solution.names.index(f"{k}/ratio:{cluster.group}:{cluster.name}"))
+                widening.append(np.sqrt(max(reduced, 1.0)))
+    scale = np.array(widening)
+    covariance = solution.covariance[np.ix_(index, index)] * np.outer(scale, scale)
+    return LineRatios(
+        clusters=tuple(clusters),
+        deviation=solution.values[index],
+        covariance=covariance + np.eye(len(index)) * LEAST_RATIO_UNCERTAINTY**2,
+    )
+
+
+def _joined(ratios: Sequence[LineRatios]) -> LineRatios:
+    """Line ratios of several conditions as one; different conditions are independent."""
+    n = sum(len(r.clusters) for r in ratios)
+    covariance = np.zeros((n, n))
+    at = 0
+    for r in ratios:
+        size = len(r.clusters)
+        covariance[at : at + size, at : at + size] = r.covariance
+        at += size
+    return LineRatios(
+        clusters=tuple(c for r in ratios for c in r.clusters),
+        deviation=np.concatenate([r.deviation for r in ratios]),
+        covariance=covariance,
+    )

@@ -1,0 +1,21 @@
+"""The one decorator of all kernels.
+
+Lazy compilation (read-only arrays are accepted), cached on disk, without the interpreter's lock, IEEE division.
+No `fastmath` and no `parallel`: results must not depend on NaN-blind algebra or on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+import numba
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Compile `function` with the options of the house; its plain Python form stays at `.py_func`."""
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast("Callable[Parameters, Result]", compiled)

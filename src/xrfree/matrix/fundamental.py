@@ -1,0 +1,326 @@
+"""Intensities of characteristic lines from a flat, homogeneous specimen: Sherman's equation.
+
+Definition   J. Sherman, Spectrochim. Acta 7 (1955) 283; T. Shiraiwa, N. Fujino, Jpn. J. Appl. Phys. 5 (1966) 886.
+             Polychromatic tube, primary and secondary excitation of every K, L1, L2 and L3 line, Coster-Kronig
+             transfer and K-to-L cascades.
+Validation   tests/matrix/test_fundamental.py: direct double integral; fisx; laws (scaling, thick limit, permutation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.atomic import XrayLine, _tables, emission_lines
+from xrfree.errors import DomainError
+from xrfree.instrument import Detector, InstrumentCondition
+from xrfree.matrix.tube import transmission, tube_continuum, tube_lines
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+LOWEST_EXCITATION_KEV = 1.0
+ELECTRON_REST_KEV = 510.99895
+_PANEL_RATIO = 1.12
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(3)
+_EXCITING_FRACTION = 2e-3
+_EMITTED_FRACTION = 1e-4
+_MAIN_CONTENT = 5e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excitation:
+    """Everything about lines and excitation that does not depend on the composition.
+
+    elements : all elements the specimen may contain; order of every mass-fraction vector.
+    groups : (element, subshell) that emit; group_element their index into `elements`.
+    lines : emitted lines; line_group their index into `groups`.
+    flux : shape (n_energies,), tube photons per quadrature node behind the filters.
+    """
+
+    condition: InstrumentCondition
+    elements: tuple[str, ...]
+    groups: tuple[tuple[str, str], ...]
+    group_element: IntArray
+    lines: tuple[XrayLine, ...]
+    line_group: IntArray
+    line_energy_kev: FloatArray
+    line_fraction: FloatArray
+    line_width_kev: FloatArray
+    efficiency: FloatArray
+    energy_kev: FloatArray
+    flux: FloatArray
+    tube_attenuation: FloatArray
+    line_attenuation: FloatArray
+    group_production: FloatArray
+    exciting_line: IntArray
+    exciting_attenuation: FloatArray
+    exciting_production: FloatArray
+    tube_rayleigh: FloatArray
+    tube_compton: FloatArray
+    compton_attenuation: FloatArray
+    compton_production: FloatArray
+    line_rayleigh: FloatArray
+    line_compton: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineStrengths:
+    """Detected photons per line and unit mass fraction of its element, / (s sr mA), each of shape (n_lines,).
+
+    primary : excited by the tube.
+    secondary : excited by lines of the specimen.
+    scattered : excited by tube photons after one scattering inside the specimen, or Rayleigh-scattered on their way out.
+    shoulder : Compton-scattered on their way out: they lie up to 2 E²/mc² below the line and are not part of `total`.
+    """
+
+    primary: FloatArray
+    secondary: FloatArray
+    scattered: FloatArray
+    shoulder: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """Photons of the line's own energy."""
+        return self.primary + self.secondary + self.scattered
+
+
+def detector_efficiency(detector: Detector, condition: InstrumentCondition, energy_kev: FloatArray) -> FloatArray:
+    """Fraction of photons that pass path and windows and are absorbed in the crystal.
+
+    ε(E) = exp(-Σ μ ρd)_{path, windows} [1 - exp(-μ(E) ρ d)_crystal]
+    """
+    z = _tables.atomic_number(detector.crystal)
+    mass = _tables.density_g_cm3(z) * detector.thickness_cm
+    stopped = -np.expm1(-mass * _tables.photo_absorption(z, energy_kev))
+    return np.asarray(transmission((*detector.windows, *condition.path), energy_kev) * stopped)
+
+
+def incident_flux(condition: InstrumentCondition, energy_kev: FloatArray) -> FloatArray:
+    """Tube continuum at the specimen, photons / (s sr mA keV)."""
+    return tube_continuum(condition.tube, energy_kev) * transmission(
+        (*condition.filters, *condition.path), energy_kev
+    )
+
+
+def incident_lines(condition: InstrumentCondition) -> tuple[FloatArray, FloatArray]:
+    """Tube lines at the specimen: energies (keV) and photons / (s sr mA)."""
+    lines = tube_lines(condition.tube)
+    energy = np.array([line.energy_kev for line in lines])
+    flux = np.array([line.flux for line in lines])
+    return energy, flux * transmission((*condition.filters, *condition.path), energy)
+
+
+def _edges_between(symbols: Sequence[str], low: float, high: float) -> list[float]:
+    edges = {_tables.edge_energy_kev(_tables.atomic_number(s), shell) for s in symbols for shell in _tables.SHELLS}
+    return sorted(edge for edge in edges if low < edge < high)
+
+
+def _quadrature(breaks: Sequence[float]) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Legendre nodes and weights on panels that no absorption edge crosses and that span a ratio below 1.12."""
+    nodes, weights = [], []
+    for low, high in zip(breaks[:-1], breaks[1:], strict=True):
+        n_panels = max(1, int(np.ceil(np.log(high / low) / np.log(_PANEL_RATIO))))
+        ends = np.geomspace(low, high, n_panels + 1)
+        half = 0.5 * np.diff(ends)[:, None]
+        middle = 0.5 * (ends[1:] + ends[:-1])[:, None]
+        nodes.append((middle + half * _NODES).ravel())
+        weights.append((half * _NODE_WEIGHTS).ravel())
+    return np.concatenate(nodes), np.concatenate(weights)
+
+
+def _incident_photons(condition: InstrumentCondition, elements: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Energies (keV) and photons of continuum nodes and tube lines together."""
+    absorbers = (*condition.filters, *condition.tube.window, *condition.path)
+    inside = {condition.tube.anode, *(e for a in absorbers for e in _tables.parse_formula(a.formula))}
+    top = condition.tube.voltage_kv
+    breaks = [LOWEST_EXCITATION_KEV, *_edges_between([*elements, *inside], LOWEST_EXCITATION_KEV, top), top]
+    nodes, weights = _quadrature(breaks)
+    line_energy, line_flux = incident_lines(condition)
+    used = line_energy > LOWEST_EXCITATION_KEV
+    energy = np.concatenate([nodes, line_energy[used]])
+    return energy, np.concatenate([incident_flux(condition, nodes) * weights, line_flux[used]])
+
+
+def _attenuation_table(elements: Sequence[str], energy_kev: FloatArray) -> FloatArray:
+    """Mass attenuation, cm²/g, shape (n_elements, n_energies)."""
+    return np.array([_tables.total_attenuation(_tables.atomic_number(e), energy_kev) for e in elements])
+
+
+def _scattering_table(elements: Sequence[str], energy_kev: FloatArray, *, compton: bool) -> FloatArray:
+    """Rayleigh or Compton cross section over all angles, cm²/g, shape (n_elements, n_energies)."""
+    look_up = _tables.compton if compton else _tables.rayleigh
+    return np.array([look_up(_tables.atomic_number(e), energy_kev) for e in elements])
+
+
+def _production_table(groups: Sequence[tuple[str, str]], energy_kev: FloatArray) -> FloatArray:
+    """Radiative decays of a group per incident photon and unit mass per area, cm²/g, shape (n_groups, n_energies).
+
+    F_s(E) = Σ_d n(d -> s) τ_d(E): own ionisation times yield, Coster-Kronig transfer, cascade from K.
+    """
+    table = np.zeros((len(groups), energy_kev.size))
+    for row, (element, shell) in zip(table, groups, strict=True):
+        z = _tables.atomic_number(element)
+        for donor, decays in _tables.vacancy_transfer(z, shell).items():
+            row += decays * _tables.shell_photo_absorption(z, donor, energy_kev)
+    return table
+
+
+def _emitting_groups(elements: Sequence[str], top_kev: float) -> list[tuple[str, str]]:
+    """Subshells that the tube can ionise and whose lines lie in the range of the model."""
+    found = []
+    for element in elements:
+        z = _tables.atomic_number(element)
+        for shell in _tables.SHELLS:
+            edge = _tables.edge_energy_kev(z, shell)
+            if LOWEST_EXCITATION_KEV < edge < top_kev and emission_lines(element, shell):
+                found.append((element, shell))
+    return found
+
+
+def excitation(
+    condition: InstrumentCondition, detector: Detector, elements: Sequence[str], *, emitting: Sequence[str] | None = None
+) -> Excitation:
+    """Prepare the model of one condition for all specimens made of `elements`.
+
+    emitting : elements whose lines are wanted; all of them if not given. Every element absorbs and excites.
+    """
+    if len(set(elements)) != len(elements) or not elements:
+        raise DomainError(f"the model needs each element once, got {', '.join(elements) or 'none'}")
+    groups = _emitting_groups(elements if emitting is None else emitting, condition.tube.voltage_kv)
+    lines = [
+        (index, line)
+        for index, (element, shell) in enumerate(groups)
+        for line in emission_lines(element, shell, least_fraction=_EMITTED_FRACTION)
+        if line.energy_kev > 0.5
+    ]
+    line_energy = np.array([line.energy_kev for _, line in lines])
+    energy, flux = _incident_photons(condition, elements)
+    fraction = np.array([line.line_fraction for _, line in lines])
+    lowest_edge = min(
+        _tables.edge_energy_kev(_tables.atomic_number(element), shell) for element, shell in groups
+    )
+    compton_energy = energy / (1.0 + energy / ELECTRON_REST_KEV)
+    exciting = np.flatnonzero((fraction >= _EXCITING_FRACTION) & (line_energy > lowest_edge))
+    return Excitation(
+        condition=condition,
+        elements=tuple(elements),
+        groups=tuple(groups),
+        group_element=np.array([list(elements).index(element) for element, _ in groups]),
+        lines=tuple(line for _, line in lines),
+        line_group=np.array([index for index, _ in lines]),
+        line_energy_kev=line_energy,
+        line_fraction=fraction,
+        line_width_kev=np.array([line.natural_width_kev for _, line in lines]),
+        efficiency=detector_efficiency(detector, condition, line_energy),
+        energy_kev=energy,
+        flux=flux,
+        tube_attenuation=_attenuation_table(elements, energy),
+        line_attenuation=_attenuation_table(elements, line_energy),
+        group_production=_production_table(groups, energy),
+        exciting_line=exciting,
+        exciting_attenuation=_attenuation_table(elements, line_energy[exciting]),
+        exciting_production=_production_table(groups, line_energy[exciting]),
+        tube_rayleigh=_scattering_table(elements, energy, compton=False),
+        tube_compton=_scattering_table(elements, energy, compton=True),
+        compton_attenuation=_attenuation_table(elements, compton_energy),
+        compton_production=_production_table(groups, compton_energy),
+        line_rayleigh=_scattering_table(elements, line_energy, compton=False),
+        line_compton=_scattering_table(elements, line_energy, compton=True),
+    )
+
+
+def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g_cm2: float) -> LineStrengths:
+    """Strength of every line of `model` in a specimen of one composition, per unit mass fraction of its element.
+
+    P_l = r_l ε_l / (4π sin ψ1) Σ_E0 N(E0) F_s(E0) A_l(E0)
+    A_l = [1 - exp(-(a + b_l) ρd)] / (a + b_l),   a = μ(E0) / sin ψ1,   b_l = μ(E_l) / sin ψ2
+    S_l = r_l ε_l / (4π sin ψ1) Σ_j w_j r_j F_s(E_j) ½ Σ_E0 N F_j A_l [ln(1 + a/μ_j)/a + ln(1 + b_l/μ_j)/b_l]
+    the scattered term is S_l with the scattered photons in the place of the lines j, scattering taken as isotropic
+
+    mass_fraction : shape (n_elements,), kg/kg, of the whole specimen (all absorbers included).
+    areal_density_g_cm2 : density times thickness; np.inf for a thick specimen. The secondary term takes the
+        radiation inside the specimen as if it were thick, less what leaves through the back unseen; a specimen so thin
+        that this matters for its main elements raises DomainError.
+    """
+    weights = np.maximum(mass_fraction, 0.0)
+    sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
+    a = weights @ model.tube_attenuation / sin_in
+    b = weights @ model.line_attenuation / sin_out
+    geometry = _escape_integral(a, b, areal_density_g_cm2) * model.flux[:, None]
+    per_line = model.line_fraction * model.efficiency / (4.0 * np.pi * sin_in)
+    shells = geometry.T @ model.group_production.T
+    primary = per_line * shells[np.arange(len(model.lines)), model.line_group]
+    secondary = per_line * _enhancement(model, weights, a, b, geometry, shells, areal_density_g_cm2)
+    exciting, rayleigh, compton = (per_line * part for part in _after_scattering(model, weights, a, b, geometry))
+    return LineStrengths(primary=primary, secondary=secondary, scattered=exciting + rayleigh, shoulder=compton)
+
+
+def _escape_integral(a: FloatArray, b: FloatArray, areal_density: float) -> FloatArray:
+    """A = [1 - exp(-(a + b) ρd)] / (a + b), shape (n_energies, n_lines)."""
+    path = a[:, None] + b[None, :]
+    if np.isinf(areal_density):
+        return 1.0 / path
+    return np.asarray(-np.expm1(-path * areal_density) / path)
+
+
+def _enhancement(
+    model: Excitation,
+    weights: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    geometry: FloatArray,
+    shells: FloatArray,
+    areal_density: float,
+) -> FloatArray:
+    """Decays per line caused by lines of the specimen itself, before the factors all excitation shares."""
+    j = model.exciting_line
+    group_j = model.line_group[j]
+    strength_j = weights[model.group_element][group_j] * model.line_fraction[j]
+    mu_j = weights @ model.exciting_attenuation
+    inward = np.log1p(a[:, None] / mu_j) / a[:, None] * model.group_production.T[:, group_j]
+    first = geometry.T @ inward
+    second = shells[:, group_j] * (np.log1p(b[:, None] / mu_j) / b[:, None])
+    excited = 0.5 * (first + second) * model.exciting_production[model.line_group]
+    own = shells[np.arange(len(model.lines)), model.line_group]
+    lost = np.exp(-mu_j * areal_density)
+    main = np.where(strength_j > _MAIN_CONTENT, strength_j, 0.0)
+    _refuse_transparent(model, excited @ (main * lost) / np.maximum(own, 1e-300))
+    return np.asarray(excited @ (strength_j * (1.0 - lost)))
+
+
+def _refuse_transparent(model: Excitation, doubtful: FloatArray) -> None:
+    """Raise where exciting lines that leave the specimen through its back would change a line by over 2 %."""
+    worst = int(np.argmax(doubtful))
+    if doubtful[worst] > 0.02:
+        line = model.lines[worst]
+        raise DomainError(
+            f"the specimen is too thin for its own radiation: {line.element} {line.siegbahn} would be wrong by "
+            f"{doubtful[worst]:.1%}; state its true thickness and density, or prepare a thicker specimen"
+        )
+
+
+def _mutual(a: FloatArray, b: FloatArray, mu: FloatArray) -> FloatArray:
+    """½ [ln(1 + a/μ)/a + ln(1 + b/μ)/b], the part of Sherman's secondary term that depends on depth."""
+    return np.asarray(0.5 * (np.log1p(a / mu) / a + np.log1p(b / mu) / b))
+
+
+def _after_scattering(
+    model: Excitation, weights: FloatArray, a: FloatArray, b: FloatArray, geometry: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Decays per line with one scattering inside the specimen, before the factors all excitation shares.
+
+    Before the excitation (Rayleigh and Compton together); after it by Rayleigh; after it by Compton scattering.
+    """
+    sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
+    elastic = model.group_production.T[:, model.line_group]
+    inelastic = model.compton_production.T[:, model.line_group]
+    before = (weights @ model.tube_rayleigh)[:, None] * elastic * _mutual(a[:, None], b, (a * sin_in)[:, None])
+    mu_compton = (weights @ model.compton_attenuation)[:, None]
+    before += (weights @ model.tube_compton)[:, None] * inelastic * _mutual(a[:, None], b, mu_compton)
+    after = (geometry * elastic * _mutual(a[:, None], b, b * sin_out)).sum(axis=0)
+    exciting = np.asarray((geometry * before).sum(axis=0))
+    return exciting, (weights @ model.line_rayleigh) * after, (weights @ model.line_compton) * after

@@ -1,0 +1,178 @@
+"""A measuring procedure: which lines are fitted where, what stands for the unseen elements, what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from xrfree.atomic import atomic_number, line_group_shells, parse_formula
+from xrfree.errors import DomainError
+from xrfree.specimen import Specimen
+
+
+def split_group(group: str) -> tuple[str, str]:
+    """Element and series of a line group: "La L" -> ("La", "L")."""
+    element, _, series = group.partition(" ")
+    atomic_number(element)
+    line_group_shells(series)
+    return element, series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A part of one condition's spectrum that is fitted by itself.
+
+    ranges_kev : energies that take part.
+    quantified : line groups ("La L") whose areas become mass fractions.
+    accompanying : line groups that are fitted because they are there; their contents come from elsewhere.
+    background_terms : coefficients of the smooth correction to the scattered continuum.
+    """
+
+    name: str
+    condition: str
+    ranges_kev: tuple[tuple[float, float], ...]
+    quantified: tuple[str, ...]
+    accompanying: tuple[str, ...] = ()
+    background_terms: int = 3
+
+    def __post_init__(self) -> None:
+        """Check groups and ranges."""
+        groups = (*self.quantified, *self.accompanying)
+        for group in groups:
+            split_group(group)
+        if len(set(groups)) != len(groups):
+            raise DomainError(f"region {self.name} names a line group twice")
+        if not self.ranges_kev or any(not 0.0 < low < high for low, high in self.ranges_kev):
+            raise DomainError(f"region {self.name} needs ranges with 0 < low < high in keV, got {self.ranges_kev}")
+        if not 1 <= self.background_terms <= 8:
+            raise DomainError(f"region {self.name}: background_terms is {self.background_terms}, expected 1 to 8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseenRule:
+    """What stands for the elements that no line shows.
+
+    oxides : formula in which each seen element is bound.
+    loss_on_ignition : formulas and mass shares of what ignition drives out of a powder.
+    remainder : formulas and mass shares of what is missing to 1; "F-O" stands for fluorine in the place of oxygen.
+    """
+
+    oxides: Mapping[str, str]
+    loss_on_ignition: Mapping[str, float]
+    remainder: str = "F-O"
+
+    def __post_init__(self) -> None:
+        """Check formulas and shares."""
+        for element, formula in self.oxides.items():
+            if element not in parse_formula(formula):
+                raise DomainError(f"{element} is to be bound as {formula}, which does not contain it")
+        if abs(sum(self.loss_on_ignition.values()) - 1.0) > 1e-6:
+            raise DomainError("shares of the loss on ignition must sum to 1")
+        for formula in self.loss_on_ignition:
+            parse_formula(formula)
+        if self.remainder != "F-O":
+            parse_formula(self.remainder)
+        object.__setattr__(self, "oxides", MappingProxyType(dict(self.oxides)))
+        object.__setattr__(self, "loss_on_ignition", MappingProxyType(dict(self.loss_on_ignition)))
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Travel between processes."""
+        return (_rebuild_rule, (dict(self.oxides), dict(self.loss_on_ignition), self.remainder))
+
+
+def _rebuild_rule(oxides: dict[str, str], loss: dict[str, float], remainder: str) -> UnseenRule:
+    return UnseenRule(oxides=oxides, loss_on_ignition=loss, remainder=remainder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionMatch:
+    """How a file's spectrum is recognised as belonging to a condition of the instrument.
+
+    names : condition names a file may state.
+    tube_voltage_kv, filter : what the file states otherwise; None where it does not matter.
+    """
+
+    names: tuple[str, ...]
+    tube_voltage_kv: float | None = None
+    filter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A measuring procedure.
+
+    analytes : elements reported first; every quantified element is reported.
+    specimen : what a specimen is when no specimen list says otherwise; None if a list must say.
+    coverage_factor : k of the expanded uncertainties.
+    false_positive_risk : of one specimen, shared by its analytes.
+    ratio_sigma : relative standard uncertainty of line ratios that the instrument's calibration does not know.
+    """
+
+    name: str
+    analytes: tuple[str, ...]
+    regions: tuple[Region, ...]
+    conditions: Mapping[str, ConditionMatch]
+    unseen: UnseenRule
+    specimen: Specimen | None = None
+    coverage_factor: float = 2.0
+    false_positive_risk: float = 0.05
+    ratio_sigma: float = 0.02
+    sha256: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        quantified = [split_group(g)[0] for region in self.regions for g in region.quantified]
+        twice = {e for e in quantified if quantified.count(e) > 1}
+        if twice:
+            raise DomainError(f"{', '.join(sorted(twice))} would be quantified from two line groups; choose one")
+        absent = [a for a in self.analytes if a not in quantified]
+        if absent:
+            raise DomainError(f"no region quantifies {', '.join(absent)}")
+        unbound = [e for e in quantified if e not in self.unseen.oxides]
+        if unbound:
+            raise DomainError(f"the rule for unseen elements binds no oxide of {', '.join(unbound)}")
+        unknown = {region.condition for region in self.regions} - set(self.conditions)
+        if unknown:
+            raise DomainError(f"no condition is called {', '.join(sorted(unknown))}")
+        object.__setattr__(self, "conditions", MappingProxyType(dict(self.conditions)))
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Travel between processes."""
+        return (
+            _rebuild_method,
+            (
+                self.name,
+                self.analytes,
+                self.regions,
+                dict(self.conditions),
+                self.unseen,
+                self.specimen,
+                self.coverage_factor,
+                self.false_positive_risk,
+                self.ratio_sigma,
+                self.sha256,
+            ),
+        )
+
+    @property
+    def quantified_elements(self) -> tuple[str, ...]:
+        """All elements that get a mass fraction, analytes first."""
+        seen = [split_group(g)[0] for region in self.regions for g in region.quantified]
+        return (*self.analytes, *(e for e in seen if e not in self.analytes))
+
+
+def _rebuild_method(*parts: object) -> Method:
+    names = (
+        "name",
+        "analytes",
+        "regions",
+        "conditions",
+        "unseen",
+        "specimen",
+        "coverage_factor",
+        "false_positive_risk",
+        "ratio_sigma",
+        "sha256",
+    )
+    return Method(**dict(zip(names, parts, strict=True)))  # type: ignore[arg-type]

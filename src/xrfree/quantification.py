@@ -1,0 +1,572 @@
+"""From a measurement to an assay: fit and matrix model brought to a common composition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from xrfree import __version__
+from xrfree.areas import FitVerdict
+from xrfree.assay import Assay, Recipe, Verdict
+from xrfree.atomic import TABLES
+from xrfree.calibration import Calibration
+from xrfree.closure import specimen_elements, whole_composition
+from xrfree.composition import Composition
+from xrfree.errors import CalibrationError, DomainError, NotConvergedError
+from xrfree.fit import FitSettings, JointPrior, Prior, RegionFit, Templates, fit_spectrum
+from xrfree.instrument import Instrument
+from xrfree.method import Method, Region, split_group
+from xrfree.specimen import Specimen
+from xrfree.spectrum import Measurement, Spectrum
+from xrfree.templates import ConditionModel, condition_model, group_strengths, templates
+
+FloatArray = NDArray[np.float64]
+
+MOST_ROUNDS = 12
+MOST_INVERSIONS = 80
+INVERSION_TOLERANCE = 1e-8
+MATRIX_SHAPING = 3e-3
+"""Contents (kg/kg) above which an element's uncertainty is carried through the matrix correction of the others."""
+ACCOMPANYING_SIGMA = 0.15
+"""Relative standard uncertainty with which the present composition predicts an accompanying area."""
+ROUND_TOLERANCE = 0.05
+"""Rounds of fit and matrix end when no mass fraction moves by more of its counting uncertainty."""
+PURE_COMPOUND_UNCERTAINTY = 0.02
+"""Relative standard uncertainty of a sensitivity carried from a pure compound to an ore."""
+UNCALIBRATED_UNCERTAINTY = 0.10
+"""Relative standard uncertainty of a sensitivity without standards: tables disagree by this much (docs/method.md)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Method, instrument and calibration made ready once for many measurements.
+
+    elements : of every specimen, in the order of mass-fraction vectors.
+    log_sensitivity, blank, relative_scatter, absolute_scatter : of the quantified elements, shape (n,) each.
+    sensitivity_covariance, blank_covariance, cross_covariance : of ln k; of the blanks; between the two, shape (n, n).
+    """
+
+    method: Method
+    instrument: Instrument
+    calibration: Calibration | None
+    elements: tuple[str, ...]
+    models: Mapping[str, ConditionModel]
+    ratio_prior: JointPrior | None
+    log_sensitivity: FloatArray
+    blank: FloatArray
+    sensitivity_covariance: FloatArray
+    blank_covariance: FloatArray
+    cross_covariance: FloatArray
+    relative_scatter: FloatArray
+    absolute_scatter: FloatArray
+
+
+def group_key(region: Region, group: str) -> str:
+    """Name of a line group's sensitivity in a calibration: "low/band/La L"."""
+    return f"{region.condition}/{region.name}/{group}"
+
+
+def quantified_groups(method: Method) -> dict[str, tuple[Region, str]]:
+    """Region and line group each quantified element is taken from."""
+    found = {split_group(g)[0]: (region, g) for region in method.regions for g in region.quantified}
+    return {element: found[element] for element in method.quantified_elements}
+
+
+def prepare(method: Method, instrument: Instrument, calibration: Calibration | None = None) -> Prepared:
+    """Check that method, instrument and calibration belong together and build the models of all conditions.
+
+    Raises CalibrationError for a calibration of another instrument, another method or other atomic tables, and
+    DomainError for a method whose conditions the instrument does not have.
+    """
+    _check_conditions(method, instrument)
+    if calibration is not None:
+        _check_calibration(method, instrument, calibration)
+    elements = specimen_elements(method)
+    conditions = dict.fromkeys(region.condition for region in method.regions)
+    return Prepared(
+        method=method,
+        instrument=instrument,
+        calibration=calibration,
+        elements=elements,
+        models={
+            name: condition_model(instrument.conditions[name], instrument.detector, elements) for name in conditions
+        },
+        ratio_prior=_ratio_prior(instrument),
+        **_sensitivities(method, instrument, calibration),
+    )
+
+
+def _check_conditions(method: Method, instrument: Instrument) -> None:
+    missing = sorted({region.condition for region in method.regions} - set(instrument.conditions))
+    if missing:
+        raise DomainError(
+            f"method {method.name} needs the condition {', '.join(missing)}, instrument {instrument.name} has "
+            f"{', '.join(instrument.conditions)}; choose the instrument the method was written for"
+        )
+
+
+def _check_calibration(method: Method, instrument: Instrument, calibration: Calibration) -> None:
+    for what, found, expected in (
+        ("atomic tables", calibration.tables, TABLES),
+        ("instrument", calibration.instrument_sha256, instrument.sha256),
+        ("method", calibration.method_sha256, method.sha256),
+    ):
+        if found != expected:
+            raise CalibrationError(
+                f"calibration {calibration.name} belongs to the {what} {found[:20]}, this is {expected[:20]}; "
+                "calibrate again with these documents, or give the ones it was made with"
+            )
+
+
+def _ratio_prior(instrument: Instrument) -> JointPrior | None:
+    ratios = instrument.line_ratios
+    if not ratios.clusters:
+        return None
+    names = tuple(f"ratio:{group}:{cluster}" for group, cluster in ratios.clusters)
+    return JointPrior(names=names, mean=ratios.deviation, covariance=ratios.covariance)
+
+
+def _sensitivities(
+    method: Method, instrument: Instrument, calibration: Calibration | None
+) -> dict[str, FloatArray]:
+    """Sensitivities and blanks of the quantified elements, as the fields of `Prepared`.
+
+    Without a calibration, or for an element that it does not know, the sensitivity is the one the instrument document
+    states and the blank is 0.
+    """
+    groups = quantified_groups(method)
+    n = len(groups)
+    vectors = {name: np.zeros(n) for name in ("log_sensitivity", "blank", "relative_scatter", "absolute_scatter")}
+    stated = [stated_sensitivity(region, group, instrument) for region, group in groups.values()]
+    vectors["log_sensitivity"] = np.array([log_k for log_k, _ in stated])
+    vectors["relative_scatter"] = np.array([u for _, u in stated])
+    squares = {f"{name}_covariance": np.zeros((n, n)) for name in ("sensitivity", "blank", "cross")}
+    if calibration is not None:
+        keys = [group_key(*place) for place in groups.values()]
+        mine = [k for k, key in enumerate(keys) if key in calibration.groups]
+        own = [calibration.groups.index(keys[k]) for k in mine]
+        for name, vector in vectors.items():
+            vector[mine] = getattr(calibration, name)[own]
+        blank, correlation = calibration.blank_uncertainty[own], calibration.blank_correlation[own]
+        sigma = np.sqrt(np.diag(calibration.covariance)[own])
+        squares["sensitivity_covariance"][np.ix_(mine, mine)] = calibration.covariance[np.ix_(own, own)]
+        squares["blank_covariance"][mine, mine] = blank**2
+        squares["cross_covariance"][mine, mine] = correlation * blank * sigma
+    return {**vectors, **squares}
+
+
+def stated_sensitivity(region: Region, group: str, instrument: Instrument) -> tuple[float, float]:
+    """Log sensitivity of a line group as the instrument document knows it, and its standard uncertainty.
+
+    From a pure compound of the element where one was measured, else the scale of the condition.
+    """
+    key = f"{region.condition}/{group}"
+    if key in instrument.log_scale:
+        return instrument.log_scale[key], PURE_COMPOUND_UNCERTAINTY
+    return instrument.log_scale.get(region.condition, 0.0), UNCALIBRATED_UNCERTAINTY
+
+
+def matched_conditions(measurement: Measurement, method: Method) -> Measurement:
+    """The measurement with its spectra under the method's condition names.
+
+    A spectrum belongs to a condition when its file names it, or else states its voltage (within 0.5 kV) and filter.
+    Raises DomainError when a condition that the method needs is missing or found twice.
+    """
+    needed = dict.fromkeys(region.condition for region in method.regions)
+    spectra: dict[str, Spectrum] = {}
+    for name in needed:
+        found = [s for s in measurement.spectra.values() if _matches(s, name, method)]
+        if len(found) != 1:
+            held = ", ".join(f"'{s}'" for s in measurement.spectra)
+            what = "no spectrum" if not found else f"{len(found)} spectra"
+            raise DomainError(
+                f"{measurement.specimen}: {what} of the condition '{name}' among {held}. "
+                "Measure what is missing, or name the file's condition in the method"
+            )
+        condition = replace(found[0].condition, name=name)
+        spectra[name] = replace(found[0], condition=condition)
+    return Measurement(specimen=measurement.specimen, spectra=spectra, sources=measurement.sources)
+
+
+def _matches(spectrum: Spectrum, name: str, method: Method) -> bool:
+    match = method.conditions[name]
+    stated = spectrum.condition
+    if stated.name in match.names:
+        return True
+    if match.tube_voltage_kv is None or stated.tube_voltage_kv is None:
+        return False
+    voltage = abs(stated.tube_voltage_kv - match.tube_voltage_kv) < 0.5
+    return voltage and (match.filter is None or (stated.filter or "none").lower() == match.filter.lower())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonSolution:
+    """Composition and fits that agree with each other.
+
+    seen : mass fractions of the quantified elements in the specimen.
+    strengths : modelled strength of their line groups at that composition.
+    """
+
+    seen: dict[str, float]
+    whole: FloatArray
+    strengths: FloatArray
+    fits: tuple[RegionFit, ...]
+    rounds: int
+
+
+def common_solution(
+    measurement: Measurement, prepared: Prepared, specimen: Specimen, *, pinned: Mapping[str, float] | None = None
+) -> CommonSolution:
+    """Iterate fit and matrix model to a common composition.
+
+    pinned : mass fractions (of the specimen) that are known beforehand and are not changed.
+
+    Raises NotConvergedError when the rounds do not settle, FitError when a region cannot be fitted.
+    """
+    known = dict(pinned or {})
+    seen = {**_first_guess(prepared, specimen), **known}
+    starts: dict[str, Mapping[str, float]] = {}
+    history: list[float] = []
+    for round_number in range(1, MOST_ROUNDS + 1):
+        whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
+        fits = _fit_regions(measurement, prepared, specimen, seen, whole, starts)
+        starts = {f.areas.region: f.values for f in fits}
+        renewed, strengths = _invert(fits, prepared, specimen, known, seen)
+        moved = _largest_move(seen, renewed, fits, strengths, prepared)
+        history.append(moved)
+        seen = renewed
+        if moved < ROUND_TOLERANCE:
+            whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
+            return CommonSolution(
+                seen=seen, whole=whole, strengths=strengths, fits=fits, rounds=round_number
+            )
+    raise NotConvergedError(
+        f"{measurement.specimen}: fit and matrix model did not agree after {MOST_ROUNDS} rounds; the last one still "
+        f"moved a mass fraction by {history[-1]:.2g} standard uncertainties. Check specimen form, filter and voltage",
+        tuple(history),
+    )
+
+
+def _first_guess(prepared: Prepared, specimen: Specimen) -> dict[str, float]:
+    """An ore of iron, silicon and calcium oxide with traces of everything else."""
+    contents = {element: 1e-3 for element in prepared.method.quantified_elements}
+    contents.update({e: w for e, w in (("Fe", 0.35), ("Si", 0.05), ("Ca", 0.05)) if e in contents})
+    return {element: w / specimen.dilution for element, w in contents.items()}
+
+
+def _fit_regions(
+    measurement: Measurement,
+    prepared: Prepared,
+    specimen: Specimen,
+    seen: Mapping[str, float],
+    whole: FloatArray,
+    starts: Mapping[str, Mapping[str, float]],
+) -> tuple[RegionFit, ...]:
+    """Fit all regions in the method's order.
+
+    A line group that an earlier region of the same spectrum quantified is a fixed part of the later ones.
+    """
+    fits: list[RegionFit] = []
+    for region in prepared.method.regions:
+        spectrum = measurement.spectra[region.condition]
+        earlier = [f for f, r in zip(fits, prepared.method.regions, strict=False) if r.condition == region.condition]
+        known = {g for r in prepared.method.regions[: len(fits)] if r.condition == region.condition for g in r.quantified}
+        groups = [g for g in (*region.quantified, *region.accompanying) if g not in known]
+        expected = templates(prepared.models[region.condition], whole, specimen.areal_density_g_cm2, groups)
+        start = starts.get(region.name)
+        fits.append(
+            fit_spectrum(
+                spectrum,
+                expected,
+                response=prepared.instrument.responses[region.condition],
+                crystal=prepared.instrument.detector.crystal,
+                settings=_settings(region, prepared, seen, spectrum, expected, first=start is None),
+                region=region.name,
+                ratio_prior=prepared.ratio_prior,
+                offset=_lines_of(earlier, known),
+                start=start,
+            )
+        )
+    return tuple(fits)
+
+
+def _lines_of(fits: Sequence[RegionFit], groups: set[str]) -> FloatArray | None:
+    """Counts of the named line groups in every channel, from fits of the same spectrum."""
+    rows = [f.lines[[g in groups for g in f.areas.groups]].sum(axis=0) for f in fits]
+    return np.asarray(np.sum(rows, axis=0)) if rows else None
+
+
+def _settings(
+    region: Region,
+    prepared: Prepared,
+    seen: Mapping[str, float],
+    spectrum: Spectrum,
+    expected: Templates,
+    *,
+    first: bool,
+) -> FitSettings:
+    """Priors of one region: response terms, and accompanying areas as the present composition predicts them."""
+    response = prepared.instrument.responses[region.condition]
+    priors = {
+        "escape": Prior(mean=0.0, sigma=response.escape_relative_uncertainty),
+        "pile_up": Prior(mean=0.0, sigma=response.pile_up_relative_uncertainty),
+    }
+    elements = list(quantified_groups(prepared.method))
+    scale = spectrum.live_time_s * np.exp(prepared.instrument.log_scale.get(region.condition, 0.0))
+    for group, strength in zip(expected.groups, expected.group_strength, strict=True):
+        element = split_group(group)[0]
+        if group in region.accompanying and element in elements:
+            area = float(scale * strength * max(seen[element], 0.0))
+            priors[f"area:{group}"] = Prior(mean=area, sigma=(3.0 if first else ACCOMPANYING_SIGMA) * area + 300.0)
+    return FitSettings(
+        ranges_kev=region.ranges_kev,
+        background_terms=region.background_terms,
+        ratio_sigma=prepared.method.ratio_sigma,
+        priors=priors,
+    )
+
+
+def _invert(
+    fits: Sequence[RegionFit],
+    prepared: Prepared,
+    specimen: Specimen,
+    pinned: Mapping[str, float],
+    seen: Mapping[str, float],
+) -> tuple[dict[str, float], FloatArray]:
+    """Mass fractions that reproduce the areas: w = r / (k S(w)) - b, repeated until it stands still.
+
+    r net rate corrected for pile-up, k sensitivity, S modelled strength per unit mass fraction, b blank.
+    """
+    factor = net_rates(fits, prepared.method) / np.exp(prepared.log_sensitivity)
+    elements = list(quantified_groups(prepared.method))
+    free = np.array([e not in pinned for e in elements])
+    w = np.array([seen[e] for e in elements])
+    points: list[FloatArray] = []
+    steps: list[FloatArray] = []
+    history: list[float] = []
+    for _ in range(MOST_INVERSIONS):
+        strengths = _strengths(dict(zip(elements, w, strict=True)), prepared, specimen)
+        step = np.where(free, np.clip(factor / strengths - prepared.blank, -0.2, 1.0) - w, 0.0)
+        history.append(float(np.max(np.abs(step))))
+        if history[-1] < INVERSION_TOLERANCE:
+            return dict(zip(elements, (w + step).tolist(), strict=True)), strengths
+        points.append(w)
+        steps.append(step)
+        w = _accelerated(points[-4:], steps[-4:])
+    raise NotConvergedError(
+        f"mass fractions still moved by {history[-1]:.1e} after {MOST_INVERSIONS} corrections for the matrix",
+        tuple(history),
+    )
+
+
+def _accelerated(points: Sequence[FloatArray], steps: Sequence[FloatArray]) -> FloatArray:
+    """Next point of a fixed-point iteration: the mixture of the last ones whose step is smallest, and its step.
+
+    D. G. Anderson, J. ACM 12 (1965) 547
+    """
+    w, step = points[-1], steps[-1]
+    if len(points) < 2:
+        return np.asarray(w + step)
+    scale = 1.0 / (np.abs(w) + 1e-4)
+    d_step = np.array([step - s for s in steps[:-1]]) * scale
+    mixture = np.linalg.lstsq(d_step.T, step * scale, rcond=1e-8)[0]
+    d_point = np.array([w - p for p in points[:-1]])
+    return np.asarray(w + step - mixture @ (d_point + d_step / scale))
+
+
+def _strengths(seen: Mapping[str, float], prepared: Prepared, specimen: Specimen) -> FloatArray:
+    """Modelled strengths of the quantified line groups, in the order of the quantified elements."""
+    whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
+    groups = quantified_groups(prepared.method)
+    strengths = np.zeros(len(groups))
+    for name, model in prepared.models.items():
+        mine = [k for k, (region, _) in enumerate(groups.values()) if region.condition == name]
+        wanted = [group for region, group in groups.values() if region.condition == name]
+        strengths[mine] = group_strengths(model, whole, specimen.areal_density_g_cm2, wanted)
+    dark = [element for element, s in zip(groups, strengths, strict=True) if s <= 0.0]
+    if dark:
+        raise DomainError(f"the tube does not excite the lines the method wants of {', '.join(dark)}")
+    return strengths
+
+
+def net_rates(fits: Sequence[RegionFit], method: Method) -> FloatArray:
+    """Net rates (1/s) of the quantified elements, corrected for pile-up losses."""
+    by_region = {f.areas.region: f.areas for f in fits}
+    rates = []
+    for region, group in quantified_groups(method).values():
+        areas = by_region[region.name]
+        rates.append(areas.area[areas.groups.index(group)] / (areas.live_time_s * areas.survival))
+    return np.array(rates)
+
+
+def net_rate_uncertainties(fits: Sequence[RegionFit], method: Method) -> FloatArray:
+    """Standard uncertainties (1/s) of `net_rates`, misfit included."""
+    variance = _rate_covariance(fits, method, "counting") + _rate_covariance(fits, method, "misfit")
+    return np.asarray(np.sqrt(np.maximum(np.diag(variance), 0.0)))
+
+
+def _rate_covariance(fits: Sequence[RegionFit], method: Method, variance: str) -> FloatArray:
+    """Covariance of the net rates; regions are independent of each other.
+
+    variance : "counting" for the fit's covariance, "misfit" for what a reduced deviance above 1 adds to it.
+    """
+    groups = list(quantified_groups(method).values())
+    covariance = np.zeros((len(groups), len(groups)))
+    for fit in fits:
+        areas = fit.areas
+        mine = [k for k, (region, _) in enumerate(groups) if region.name == areas.region]
+        index = [areas.groups.index(groups[k][1]) for k in mine]
+        excess = max(areas.reduced_deviance - 1.0, 0.0) if variance == "misfit" else 1.0
+        scale = excess / (areas.live_time_s * areas.survival) ** 2
+        covariance[np.ix_(mine, mine)] = areas.covariance[np.ix_(index, index)] * scale
+    return covariance
+
+
+def _largest_move(
+    before: Mapping[str, float],
+    after: Mapping[str, float],
+    fits: Sequence[RegionFit],
+    strengths: FloatArray,
+    prepared: Prepared,
+) -> float:
+    """Largest change of a mass fraction in units of its counting uncertainty (or of 0.01 % of itself)."""
+    sigma = np.sqrt(np.diag(_rate_covariance(fits, prepared.method, "counting")))
+    sigma /= np.exp(prepared.log_sensitivity) * strengths
+    a, b = (np.array([c[e] for e in quantified_groups(prepared.method)]) for c in (before, after))
+    return float(np.max(np.abs(b - a) / np.maximum(sigma, 2e-3 * np.abs(b))))
+
+
+def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -> Assay:
+    """Mass fractions of the sample with covariance, limits and verdicts.
+
+    measurement : its spectra under the method's condition names (`matched_conditions`).
+    specimen : form, thickness, ignition loss or fusion record.
+
+    Raises FitError, NotConvergedError or DomainError with the reason when the measurement cannot be assayed.
+    """
+    solution = common_solution(measurement, prepared, specimen)
+    elements = list(quantified_groups(prepared.method))
+    w = np.array([solution.seen[e] for e in elements])
+    parts = _contributions(solution, prepared, specimen, w)
+    covariance = np.sum(list(parts.values()), axis=0)
+    decision, detection = _limits(solution, prepared, w)
+    dilution = specimen.dilution
+    verdicts, reasons = _verdicts(solution, prepared, w, decision)
+    return Assay(
+        specimen=measurement.specimen,
+        basis="specimen as measured" if specimen.fusion is None else "dry sample before fusion",
+        components=tuple(elements),
+        analytes=prepared.method.analytes,
+        mass_fraction=w * dilution,
+        covariance=covariance * dilution**2,
+        budget={name: np.sqrt(np.maximum(np.diag(part), 0.0)) * dilution for name, part in parts.items()},
+        coverage_factor=prepared.method.coverage_factor,
+        decision_limit=decision * dilution,
+        detection_limit=detection * dilution,
+        verdicts=verdicts,
+        reasons=reasons,
+        composition=Composition(elements=prepared.elements, mass_fraction=solution.whole),
+        areas=tuple(f.areas for f in solution.fits),
+        iterations=solution.rounds,
+        recipe=_recipe(measurement, prepared),
+    )
+
+
+def _contributions(
+    solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray
+) -> dict[str, FloatArray]:
+    """Covariance of the mass fractions by origin, each of shape (n, n).
+
+    From w_i k_i S_i(w) = r_i:  M δw = δr/(k S) - w δ ln k,  M = 1 + diag(w) ∂ ln S/∂w
+    """
+    unit = np.exp(prepared.log_sensitivity) * solution.strengths
+    inverse = np.linalg.inv(_response_matrix(solution, prepared, specimen, w))
+    relative = np.diag((prepared.relative_scatter * w) ** 2)
+    rough = {
+        "counting": _rate_covariance(solution.fits, prepared.method, "counting") / np.outer(unit, unit),
+        "misfit": _rate_covariance(solution.fits, prepared.method, "misfit") / np.outer(unit, unit),
+        "calibration": _calibration_covariance(prepared, w + prepared.blank),
+        "between specimens": relative + np.diag(prepared.absolute_scatter**2),
+    }
+    return {name: inverse @ part @ inverse.T for name, part in rough.items()}
+
+
+def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatArray:
+    """Of w = a - b, a ∝ 1/k: a_i a_j cov(ln k_i, ln k_j) + cov(b_i, b_j) + a_i cov(ln k_i, b_j) + a_j cov(ln k_j, b_i)."""
+    cross = apparent[:, None] * prepared.cross_covariance
+    return np.asarray(
+        prepared.sensitivity_covariance * np.outer(apparent, apparent) + prepared.blank_covariance + cross + cross.T
+    )
+
+
+def _response_matrix(
+    solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray
+) -> FloatArray:
+    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences for the elements that shape the matrix."""
+    elements = list(quantified_groups(prepared.method))
+    matrix = np.eye(len(elements))
+    base = np.log(solution.strengths)
+    for j, element in enumerate(elements):
+        if w[j] * specimen.dilution < MATRIX_SHAPING:
+            continue
+        step = 1e-3 * w[j]
+        moved = {**solution.seen, element: solution.seen[element] + step}
+        matrix[:, j] += w * (np.log(_strengths(moved, prepared, specimen)) - base) / step
+    return matrix
+
+
+def _limits(solution: CommonSolution, prepared: Prepared, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Decision and detection limits, kg/kg in the specimen.
+
+    y* = k u(0),  y# = 2 y*;  k = z(1 - α/n), α false-positive risk of one specimen with n analytes; u(0) from the fit's
+    covariance at zero content, misfit and absolute scatter included.          L. A. Currie, Anal. Chem. 40 (1968) 586
+    """
+    by_region = {f.areas.region: f.areas for f in solution.fits}
+    variance = []
+    for region, group in quantified_groups(prepared.method).values():
+        areas = by_region[region.name]
+        rate = areas.variance_at_zero[areas.groups.index(group)] / (areas.live_time_s * areas.survival) ** 2
+        variance.append(rate * max(areas.reduced_deviance, 1.0))
+    unit = np.exp(prepared.log_sensitivity) * solution.strengths
+    u0 = np.sqrt(np.array(variance) / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance))
+    k = float(norm.isf(prepared.method.false_positive_risk / max(len(prepared.method.analytes), 1)))
+    return k * u0, 2.0 * k * u0
+
+
+def _verdicts(
+    solution: CommonSolution, prepared: Prepared, w: FloatArray, decision: FloatArray
+) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
+    by_region = {f.areas.region: f.areas for f in solution.fits}
+    verdicts, reasons = [], []
+    for (region, _), content, limit in zip(quantified_groups(prepared.method).values(), w, decision, strict=True):
+        areas = by_region[region.name]
+        if areas.verdict is not FitVerdict.GOOD:
+            verdicts.append(Verdict.DOUBTFUL)
+            reasons.append(f"{areas.verdict}: {areas.reason}")
+        elif content <= limit:
+            verdicts.append(Verdict.NOT_DETECTED)
+            reasons.append("at or below the decision limit")
+        else:
+            verdicts.append(Verdict.DETECTED)
+            reasons.append("")
+    return tuple(verdicts), tuple(reasons)
+
+
+def _recipe(measurement: Measurement, prepared: Prepared) -> Recipe:
+    calibration = prepared.calibration
+    return Recipe(
+        source_sha256=tuple(source.sha256 for source in measurement.sources),
+        sources=tuple(source.path for source in measurement.sources),
+        method=prepared.method.name,
+        method_sha256=prepared.method.sha256,
+        instrument=prepared.instrument.name,
+        instrument_sha256=prepared.instrument.sha256,
+        calibration=calibration.name if calibration else "none: fundamental parameters",
+        calibration_sha256=calibration.sha256 if calibration else "",
+        tables=TABLES,
+        software_version=__version__,
+    )

@@ -1,0 +1,152 @@
+"""What the matrix model says becomes columns of the fit: the only room that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.fit.inputs import Light, LineCluster, Templates
+from xrfree.instrument import Detector, InstrumentCondition
+from xrfree.matrix.fundamental import Excitation, excitation, line_strengths
+from xrfree.matrix.scatter import (
+    MOMENTUM,
+    Scattering,
+    compton_energy,
+    momentum_shares,
+    rebinned,
+    scattered_continuum,
+    scattered_lines,
+    scattering,
+)
+
+FloatArray = NDArray[np.float64]
+
+_ANGLES = 10
+_LEAST_SHOULDER = 3e-3
+"""Share of the strongest cluster's Compton-scattered photons below which a cluster's are left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionModel:
+    """Excitation and scatter of one condition, prepared for a list of elements.
+
+    shoulder_kev : energies of every line after Compton scattering in the specimen, shape
+        (n_lines, n_angles, n_momenta); angle_share, momentum_share : how photons spread over them, shapes (n_angles,)
+        and (n_elements, n_momenta).
+    """
+
+    excitation: Excitation
+    scattering: Scattering
+    shoulder_kev: FloatArray
+    angle_share: FloatArray
+    momentum_share: FloatArray
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """All elements of the specimen, in the order of mass-fraction vectors."""
+        return self.excitation.elements
+
+
+def condition_model(condition: InstrumentCondition, detector: Detector, elements: Sequence[str]) -> ConditionModel:
+    """Prepare one condition for specimens made of `elements`."""
+    prepared = excitation(condition, detector, elements)
+    cosine = 1.0 - (np.arange(_ANGLES) + 0.5) / _ANGLES * 2.0
+    thomson = 1.0 + cosine**2
+    return ConditionModel(
+        excitation=prepared,
+        scattering=scattering(condition, detector, elements),
+        shoulder_kev=np.stack(
+            [compton_energy(prepared.line_energy_kev[:, None], MOMENTUM, float(np.arccos(c))) for c in cosine], axis=1
+        ),
+        angle_share=thomson / thomson.sum(),
+        momentum_share=np.array([momentum_shares(e) for e in elements]),
+    )
+
+
+def cluster_name(transition: str) -> str:
+    """Cluster of a line: lines of one subshell from neighbouring outer levels ("L3-M5" -> "L3-M4,5")."""
+    inner, outer = transition.split("-")
+    if inner[0] in "KM":
+        return f"{inner}-{outer[0]}"
+    if inner == "L1":
+        return {"M2": "L1-M2", "M3": "L1-M3"}.get(outer, "L1-M4,5" if outer[0] == "M" else f"L1-{outer[0]}")
+    if outer in ("M1", "N1"):
+        return f"{inner}-{outer}"
+    if outer[0] == "M":
+        return f"{inner}-M4,5"
+    return f"{inner}-N4,5" if outer[0] == "N" else f"{inner}-{outer[0]}"
+
+
+def templates(
+    model: ConditionModel, mass_fraction: FloatArray, areal_density_g_cm2: float, groups: Sequence[str]
+) -> Templates:
+    """Lines and scattered light that a specimen of this composition is expected to show.
+
+    mass_fraction : shape (n_elements,), of the whole specimen.
+    groups : line groups ("La L") that become columns of the fit; those that the tube cannot excite are left out.
+    """
+    prepared = model.excitation
+    strengths = line_strengths(prepared, mass_fraction, areal_density_g_cm2)
+    strength = strengths.total
+    names = [(f"{line.element} {line.shell[0]}", cluster_name(line.transition)) for line in prepared.lines]
+    mine = np.array([group in groups for group, _ in names])
+    names = [name for name, keep in zip(names, mine, strict=True) if keep]
+    clusters = list(dict.fromkeys(names))
+    total = np.bincount([clusters.index(n) for n in names], weights=strength[mine], minlength=len(clusters))
+    seen = tuple(group for group in groups if any(g == group for g, _ in clusters))
+    owner = np.array([seen.index(group) for group, _ in clusters], dtype=np.int64)
+    leading = {int(np.argmax(np.where(owner == k, total, -1.0))) for k in range(len(seen))}
+    cluster = np.array([clusters.index(name) for name in names], dtype=np.int64)
+    line_cluster = np.full(mine.size, -1)
+    line_cluster[mine] = cluster
+    shoulder, shoulder_cluster = _shoulders(model, mass_fraction, strengths.shoulder, line_cluster)
+    continuum = scattered_continuum(model.scattering, mass_fraction, areal_density_g_cm2)
+    tube = scattered_lines(model.scattering, mass_fraction, areal_density_g_cm2)
+    return Templates(
+        groups=seen,
+        clusters=tuple(LineCluster(group=g, name=n, leading=k in leading) for k, (g, n) in enumerate(clusters)),
+        cluster_group=owner,
+        energy_kev=prepared.line_energy_kev[mine],
+        strength=strength[mine],
+        half_width_kev=0.5 * prepared.line_width_kev[mine],
+        is_k=np.array([line.shell == "K" for line in prepared.lines])[mine],
+        line_cluster=cluster,
+        shoulder=shoulder,
+        shoulder_cluster=shoulder_cluster,
+        continuum=Light(energy_kev=continuum.energy_kev, strength=continuum.strength),
+        tube=tuple(Light(energy_kev=part.energy_kev, strength=part.strength) for part in tube),
+    )
+
+
+def _shoulders(
+    model: ConditionModel, mass_fraction: FloatArray, strength: FloatArray, cluster: NDArray[np.int64]
+) -> tuple[Light, NDArray[np.int64]]:
+    """Compton-scattered photons of each cluster's lines on a fine grid of energies, and the cluster of each.
+
+    Angles between -1 and 1 in cos θ weighted by 1 + cos² θ (Thomson), electrons' momenta by the Compton profiles of the
+    specimen's atoms. cluster : of every line of the model, -1 for lines that are not fitted. Clusters that contribute
+    next to nothing are left out.
+    """
+    weights = np.maximum(mass_fraction, 0.0)[:, None] * model.excitation.line_compton
+    momenta = (weights.T @ model.momentum_share) / np.maximum(weights.sum(axis=0), 1e-300)[:, None]
+    share = strength[:, None, None] * model.angle_share[:, None] * momenta[:, None, :]
+    total = np.bincount(cluster[cluster >= 0], weights=strength[cluster >= 0], minlength=1)
+    energies, strengths, owners = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+    for k in np.flatnonzero(total > _LEAST_SHOULDER * total.max()):
+        light = rebinned(model.shoulder_kev[cluster == k].ravel(), share[cluster == k].ravel())
+        energies.append(light.energy_kev)
+        strengths.append(light.strength)
+        owners.append(np.full(light.energy_kev.size, k))
+    return Light(energy_kev=np.concatenate(energies), strength=np.concatenate(strengths)), np.concatenate(owners)
+
+
+def group_strengths(
+    model: ConditionModel, mass_fraction: FloatArray, areal_density_g_cm2: float, groups: Sequence[str]
+) -> FloatArray:
+    """Modelled strength of each line group per unit mass fraction of its element, shape (n_groups,)."""
+    strength = line_strengths(model.excitation, mass_fraction, areal_density_g_cm2).total
+    owner = [f"{line.element} {line.shell[0]}" for line in model.excitation.lines]
+    return np.array([strength[[o == group for o in owner]].sum() for group in groups])

@@ -1,0 +1,160 @@
+"""Detector response: counts are conserved, escape peaks lie and weigh as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from xrfree.atomic import XrayLine, _tables, atomic_number
+from xrfree.fit import Light, Templates
+from xrfree.fit.response import escape_probability, half_widths, line_derivatives, spread_light, spread_lines
+from xrfree.instrument import Response
+
+FloatArray = NDArray[np.float64]
+PLAIN = Response(noise_kev=0.032, fano=0.117)
+TAILED = Response(noise_kev=0.032, fano=0.117, tail_log_share=(-4.0, -0.5, 0.2), shelf_log_share=(-5.0, -0.5))
+WIDE = np.concatenate([np.arange(0.0, 10.0, 0.01), [14.0]])
+
+
+class Band(Protocol):
+    templates: Templates
+
+    def templates_of(self, groups: Sequence[str], names: Sequence[str] | None = None) -> Templates: ...
+
+
+def sharp(templates: Templates) -> Templates:
+    """The same lines without natural width."""
+    return replace(templates, half_width_kev=np.zeros_like(templates.half_width_kev))
+
+
+@pytest.mark.parametrize("response", [PLAIN, TAILED], ids=["plain", "tailed"])
+def test_every_photon_of_a_line_becomes_one_count(band: Band, response: Response) -> None:
+    templates = sharp(band.templates)
+    peaks = spread_lines(templates, WIDE, response, "Si").peaks
+    strength = np.bincount(templates.line_cluster, weights=templates.strength)
+    # The exponential tail of a line at 4 keV holds less than 1e-8 below 0 keV.
+    assert peaks.sum(axis=1) == pytest.approx(strength, rel=1e-7)
+
+
+def test_natural_wings_beyond_their_reach_are_not_counted(band: Band) -> None:
+    peaks = spread_lines(band.templates, WIDE, PLAIN, "Si").peaks
+    lost = 2.0 * half_widths(band.templates, PLAIN) / (np.pi * PLAIN.wing_reach_kev)
+    strength = np.bincount(band.templates.line_cluster, weights=band.templates.strength * (1.0 - lost))
+    # Next order of the Lorentzian's wing at 1.2 keV: (σ/1.2)² of 0.2 %.
+    assert peaks.sum(axis=1) == pytest.approx(strength, rel=1e-5)
+
+
+def test_shoulder_is_light_of_its_own_cluster(band: Band) -> None:
+    shoulder = Light(energy_kev=np.array([4.5, 4.6, 5.0]), strength=np.array([3.0, 4.0, 5.0]))
+    with_shoulder = replace(band.templates, shoulder=shoulder, shoulder_cluster=np.array([1, 1, 4]))
+    added = spread_lines(with_shoulder, WIDE, PLAIN, "Si").peaks - spread_lines(band.templates, WIDE, PLAIN, "Si").peaks
+    found = added.sum(axis=1)
+    assert found[[1, 4]] == pytest.approx([7.0, 5.0], rel=1e-9)
+    assert np.all(np.delete(found, [1, 4]) == 0.0)
+
+
+@pytest.mark.parametrize("response", [PLAIN, TAILED], ids=["plain", "tailed"])
+def test_escape_peaks_hold_the_escape_probability(band: Band, response: Response) -> None:
+    escape = spread_lines(band.templates, WIDE, response, "Si").escape
+    probability = escape_probability(band.templates.energy_kev, "Si")
+    strength = np.bincount(band.templates.line_cluster, weights=band.templates.strength * probability)
+    # Tails of peaks at 2 to 5 keV reach below 0 keV by less than 1e-6 of the peak.
+    assert escape.sum(axis=1) == pytest.approx(strength, rel=1e-6)
+
+
+def test_escape_peak_lies_one_silicon_photon_below_its_line(band: Band) -> None:
+    iron = band.templates_of(("Fe K",))
+    escape = spread_lines(iron, WIDE, PLAIN, "Si").escape.sum(axis=0)
+    highest = 0.5 * (WIDE[1:] + WIDE[:-1])[np.argmax(escape)]
+    # Channels of 0.01 keV; Kα2 beside Kα1 is 13 eV lower.
+    assert highest == pytest.approx(XrayLine("Fe", "K-L3").energy_kev - XrayLine("Si", "K-L3").energy_kev, abs=0.01)
+
+
+@pytest.mark.parametrize("energy_kev", [2.2, 4.65, 6.404, 9.0, 15.0])
+@pytest.mark.parametrize("crystal", ["Si", "Ge"])
+def test_escape_probability_is_that_of_photons_followed_one_by_one(crystal: str, energy_kev: float) -> None:
+    z = atomic_number(crystal)
+    energy = np.array([energy_kev])
+    if energy_kev < _tables.edge_energy_kev(z, "K"):
+        assert escape_probability(energy, crystal)[0] == 0.0
+        return
+    rng = np.random.default_rng(11)
+    n = 400_000
+    attenuation = _tables.photo_absorption(z, energy)[0]
+    own = _tables.total_attenuation(z, np.array([XrayLine(crystal, "K-L3").energy_kev]))[0]
+    depth = rng.exponential(1.0 / attenuation, n)
+    cosine = rng.uniform(0.0, 1.0, n)
+    leaves = 0.5 * float(np.mean(np.exp(-own * depth / cosine)))
+    k_share = _tables.shell_photo_absorption(z, "K", energy)[0] / attenuation
+    leaving = leaves * k_share * _tables.vacancy_transfer(z, "K")["K"]
+    # Scatter of 400 000 photons: 0.3 % for the hardest case (shallow light, few escapes).
+    assert escape_probability(energy, crystal)[0] == pytest.approx(leaving / (1.0 - leaving), rel=0.015)
+
+
+def test_below_the_crystals_edge_nothing_escapes() -> None:
+    assert escape_probability(np.array([0.5, 1.0, 1.83]), "Si").tolist() == [0.0, 0.0, 0.0]
+
+
+@given(energy_kev=st.floats(2.0, 40.0))
+def test_escape_probability_falls_with_energy_and_is_a_probability(energy_kev: float) -> None:
+    here, further = escape_probability(np.array([energy_kev, 1.05 * energy_kev]), "Si")
+    assert 0.0 < further < here < 0.05
+
+
+def test_escape_scale_is_left_to_the_model(band: Band) -> None:
+    double = replace(PLAIN, escape_scale=2.0)
+    once, twice = (spread_lines(band.templates, WIDE, r, "Si") for r in (PLAIN, double))
+    assert np.array_equal(once.escape, twice.escape)
+    assert np.array_equal(once.peaks, twice.peaks)
+
+
+def test_width_factors_act_on_their_own_lines() -> None:
+    response = replace(PLAIN, width_factor_k=2.0, width_factor_l=3.0)
+    templates = Templates(
+        groups=("Fe K",),
+        clusters=(),
+        cluster_group=np.zeros(0, dtype=np.int64),
+        energy_kev=np.array([6.4, 4.65]),
+        strength=np.ones(2),
+        half_width_kev=np.array([0.001, 0.002]),
+        is_k=np.array([True, False]),
+        line_cluster=np.zeros(2, dtype=np.int64),
+        shoulder=Light(energy_kev=np.zeros(0), strength=np.zeros(0)),
+        shoulder_cluster=np.zeros(0, dtype=np.int64),
+        continuum=Light(energy_kev=np.zeros(0), strength=np.zeros(0)),
+        tube=(),
+    )
+    assert half_widths(templates, response) == pytest.approx([0.002, 0.006], rel=1e-12)
+
+
+def test_smooth_light_is_conserved() -> None:
+    light = Light(energy_kev=np.linspace(3.0, 6.0, 301), strength=np.linspace(1.0, 2.0, 301))
+    # 7 σ are followed: 2.6e-12 are lost.
+    assert spread_light(light, WIDE, PLAIN, "Si").sum() == pytest.approx(light.strength.sum(), rel=1e-9)
+
+
+def test_derivatives_by_energy_and_width_are_finite_differences(band: Band) -> None:
+    templates = sharp(band.templates)
+    amplitude = np.linspace(1.0, 2.0, len(templates.clusters))
+    shift, wider, wider_energy = line_derivatives(templates, amplitude, WIDE, PLAIN, "Si")
+
+    def counts(response: Response, rise: float = 0.0) -> FloatArray:
+        return np.asarray(amplitude @ spread_lines(templates, WIDE - rise, response, "Si").peaks)
+
+    step = 1e-4
+    moved = (counts(PLAIN, step) - counts(PLAIN, -step)) / (2.0 * step)
+    # Central differences of 1e-4 keV: (step/σ)² = 4e-6.
+    assert shift == pytest.approx(moved, abs=1e-5 * np.abs(moved).max())
+    by_noise = counts(replace(PLAIN, noise_kev=0.0325)) - counts(replace(PLAIN, noise_kev=0.0315))
+    expected = by_noise / (0.0325**2 - 0.0315**2)
+    assert wider == pytest.approx(expected, abs=1e-4 * np.abs(expected).max())
+    by_fano = counts(replace(PLAIN, fano=0.118)) - counts(replace(PLAIN, fano=0.116))
+    expected = by_fano / (0.002 * 0.00365)
+    assert wider_energy == pytest.approx(expected, abs=1e-4 * np.abs(expected).max())
