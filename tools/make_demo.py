@@ -121,9 +121,7 @@ def measured(
 ) -> Measurement:
     """Simulated spectra of one specimen; a bench spectrometer needs no more than 2048 channels of either."""
     spectra = {
-        condition: simulate(
-            contents, powder(), instrument, condition, live_time_s=live_time_s, seed=100 * seed + i
-        )
+        condition: simulate(contents, powder(), instrument, condition, live_time_s=live_time_s, seed=100 * seed + i)
         for i, condition in enumerate(conditions)
     }
     return Measurement(specimen=name, spectra=spectra)
@@ -133,10 +131,9 @@ def ore_contents(seen: Mapping[str, float], specimen: Specimen, method: Method) 
     """All elements of an ore, those that no line shows included."""
     elements = specimen_elements(method)
     whole = whole_composition(seen, specimen, method.unseen, elements)
-    if whole.sum() > 1.0 + 1e-9:
-        raise SystemExit(
-            f"oxides of {dict(seen)} and ignition loss sum to {whole.sum():.4f}: lower one of them"
-        )
+    kept = [whole[elements.index(element)] / content for element, content in seen.items()]
+    if not np.allclose(kept, 1.0):
+        raise SystemExit(f"oxides of {dict(seen)} and ignition loss sum to {1.0 / min(kept):.4f}: lower one")
     return Composition(elements=elements, mass_fraction=whole)
 
 

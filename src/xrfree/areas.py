@@ -67,7 +67,9 @@ class NetAreas:
         for name, shape in (("area", (n,)), ("covariance", (n, n)), ("variance_at_zero", (n,))):
             array = np.array(getattr(self, name), dtype=np.float64)
             if array.shape != shape or not np.isfinite(array).all():
-                raise DomainError(f"NetAreas of {n} line groups needs finite {name} of shape {shape}, got {array.shape}")
+                raise DomainError(
+                    f"NetAreas of {n} line groups needs finite {name} of shape {shape}, got {array.shape}"
+                )
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 

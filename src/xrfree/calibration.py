@@ -74,6 +74,8 @@ class Calibration:
         for name, shape in shapes.items():
             array = np.array(getattr(self, name), dtype=np.float64)
             if array.shape != shape or not np.isfinite(array).all():
-                raise DomainError(f"a calibration of {n} groups needs finite {name} of shape {shape}, got {array.shape}")
+                raise DomainError(
+                    f"a calibration of {n} groups needs finite {name} of shape {shape}, got {array.shape}"
+                )
             array.setflags(write=False)
             object.__setattr__(self, name, array)

@@ -35,7 +35,7 @@ LEAST_SIGNIFICANT = 4.0
 _SCATTER_SCALE = 0.02
 _ABSOLUTE_SCALE = 3.0
 _BLANK_SCALE = 10.0
-"""Scales of the weak priors: relative scatter between specimens; absolute scatter and blank in counting uncertainties."""
+"""Scales of the weak priors: relative scatter; absolute scatter and blank in counting uncertainties."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,7 @@ def _determined(observations: Sequence[_Observation]) -> bool:
 
 
 def _scale_offsets(usable: Mapping[str, Sequence[_Observation]], prepared: Prepared) -> dict[str, float]:
-    """Per condition, by how much the standards' log sensitivities differ from the instrument document's (tube current)."""
+    """Per condition, by how much the standards' log sensitivities differ from the document's (tube current)."""
     found: dict[str, list[float]] = {}
     for element, observations in usable.items():
         region, group = quantified_groups(prepared.method)[element]

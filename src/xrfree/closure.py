@@ -43,12 +43,14 @@ def specimen_elements(method: Method) -> tuple[str, ...]:
 def whole_composition(
     seen: Mapping[str, float], specimen: Specimen, rule: UnseenRule, elements: Sequence[str]
 ) -> FloatArray:
-    """Mass fractions of all `elements` in the specimen, shape (n_elements,), summing to 1 where the seen leave room.
+    """Mass fractions of all `elements` in the specimen, shape (n_elements,), summing to 1.
 
     seen : mass fractions (kg/kg, of the specimen) of the elements that lines show; negative ones count as 0 here.
 
     Each seen element brings the oxygen of its oxide; a powder its loss on ignition, a bead its flux; what is then
-    missing to 1 is the remainder of `rule`. "F-O": fluorine that took the place of oxygen, w(F) (1 - A(O)/2A(F)).
+    missing to 1 is the remainder of `rule`. "F-O": fluorine that took the place of oxygen, w(F) (1 - A(O)/2A(F)). Where
+    all of this is more than 1, it is scaled to 1: without a fixed sum, intensities do not determine contents, because
+    they do not change when all contents grow together.
     """
     total = dict.fromkeys(elements, 0.0)
 
@@ -72,7 +74,7 @@ def whole_composition(
             add(formula, specimen.loss_on_ignition * share)
         bound += specimen.loss_on_ignition
     _add_remainder(total, max(1.0 - bound, 0.0), rule.remainder)
-    return np.array([total[element] for element in elements])
+    return np.array([total[element] for element in elements]) / max(bound, 1.0)
 
 
 def _add_remainder(total: dict[str, float], missing: float, remainder: str) -> None:

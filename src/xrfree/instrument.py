@@ -57,9 +57,7 @@ class Tube:
 
 def _checked_angle(name: str, value: float) -> None:
     if not 0.0 < value <= np.pi / 2 + 1e-12:
-        raise DomainError(
-            f"{name} is {value} rad, expected above 0 and at most π/2, measured from the surface"
-        )
+        raise DomainError(f"{name} is {value} rad, expected above 0 and at most π/2, measured from the surface")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +71,7 @@ class Detector:
     def __post_init__(self) -> None:
         """Check crystal and thickness."""
         if self.crystal not in PAIR_ENERGY_KEV:
-            raise DomainError(
-                f"detector crystal is '{self.crystal}', expected one of {', '.join(PAIR_ENERGY_KEV)}"
-            )
+            raise DomainError(f"detector crystal is '{self.crystal}', expected one of {', '.join(PAIR_ENERGY_KEV)}")
         _positive("detector thickness in cm", self.thickness_cm)
 
 
@@ -192,9 +188,7 @@ class LineRatios:
         for name, shape in (("deviation", (n,)), ("covariance", (n, n))):
             array = np.array(getattr(self, name), dtype=np.float64)
             if array.shape != shape or not np.isfinite(array).all():
-                raise DomainError(
-                    f"line ratios of {n} clusters need {name} of shape {shape}, got {array.shape}"
-                )
+                raise DomainError(f"line ratios of {n} clusters need {name} of shape {shape}, got {array.shape}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
 
@@ -206,8 +200,8 @@ NO_LINE_RATIOS = LineRatios(clusters=(), deviation=np.zeros(0), covariance=np.ze
 class Instrument:
     """A spectrometer with all its excitation conditions.
 
-    log_scale : logarithm of detected counts per second over modelled strength, for a condition ("low": solid angle, tube
-        current, all that its lines have in common) and for the line groups that pure compounds showed ("low/La L").
+    log_scale : logarithm of detected counts per second over modelled strength, for a condition ("low": solid angle,
+        tube current, all that its lines have in common) and for the line groups that pure compounds showed ("low/La L").
     tables : atomic tables its calibrated numbers belong to; "" while nothing is calibrated.
     """
 
@@ -226,9 +220,7 @@ class Instrument:
             raise DomainError(f"instrument {self.name} has no excitation condition")
         missing = set(self.conditions) - set(self.responses)
         if missing:
-            raise DomainError(
-                f"instrument {self.name} has no detector response for {', '.join(sorted(missing))}"
-            )
+            raise DomainError(f"instrument {self.name} has no detector response for {', '.join(sorted(missing))}")
         object.__setattr__(self, "conditions", MappingProxyType(dict(self.conditions)))
         object.__setattr__(self, "responses", MappingProxyType(dict(self.responses)))
         object.__setattr__(self, "log_scale", MappingProxyType(dict(self.log_scale)))

@@ -26,8 +26,8 @@ FloatArray = NDArray[np.float64]
 
 SHARED = frozenset(
     {
-        "noise", "fano", "width_k", "width_l", "escape", "pile_up", "tail_share", "tail_slope", "tail_curve", "tail_scale", "tail_power",
-        "shelf_share", "shelf_slope",
+        "noise", "fano", "width_k", "width_l", "escape", "pile_up", "tail_share", "tail_slope", "tail_curve",
+        "tail_scale", "tail_power", "shelf_share", "shelf_slope",
     }
 )  # fmt: skip
 _FREE = {
@@ -160,7 +160,13 @@ def _tasks(
                 measurements[name].spectra[condition].energy_scale,
             )
             found.append(
-                _Task(label=f"{name} {condition} {region.name}", condition=condition, region=region, model=model, contents=contents)
+                _Task(
+                    label=f"{name} {condition} {region.name}",
+                    condition=condition,
+                    region=region,
+                    model=model,
+                    contents=contents,
+                )
             )
     return found
 

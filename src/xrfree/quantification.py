@@ -33,7 +33,7 @@ MATRIX_SHAPING = 3e-3
 """Contents (kg/kg) above which an element's uncertainty is carried through the matrix correction of the others."""
 ACCOMPANYING_SIGMA = 0.15
 """Relative standard uncertainty with which the present composition predicts an accompanying area."""
-ROUND_TOLERANCE = 0.05
+ROUND_TOLERANCE = 0.1
 """Rounds of fit and matrix end when no mass fraction moves by more of its counting uncertainty."""
 PURE_COMPOUND_UNCERTAINTY = 0.02
 """Relative standard uncertainty of a sensitivity carried from a pure compound to an ore."""
@@ -130,9 +130,7 @@ def _ratio_prior(instrument: Instrument) -> JointPrior | None:
     return JointPrior(names=names, mean=ratios.deviation, covariance=ratios.covariance)
 
 
-def _sensitivities(
-    method: Method, instrument: Instrument, calibration: Calibration | None
-) -> dict[str, FloatArray]:
+def _sensitivities(method: Method, instrument: Instrument, calibration: Calibration | None) -> dict[str, FloatArray]:
     """Sensitivities and blanks of the quantified elements, as the fields of `Prepared`.
 
     Without a calibration, or for an element that it does not know, the sensitivity is the one the instrument document
@@ -241,9 +239,7 @@ def common_solution(
         seen = renewed
         if moved < ROUND_TOLERANCE:
             whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
-            return CommonSolution(
-                seen=seen, whole=whole, strengths=strengths, fits=fits, rounds=round_number
-            )
+            return CommonSolution(seen=seen, whole=whole, strengths=strengths, fits=fits, rounds=round_number)
     raise NotConvergedError(
         f"{measurement.specimen}: fit and matrix model did not agree after {MOST_ROUNDS} rounds; the last one still "
         f"moved a mass fraction by {history[-1]:.2g} standard uncertainties. Check specimen form, filter and voltage",
@@ -253,7 +249,7 @@ def common_solution(
 
 def _first_guess(prepared: Prepared, specimen: Specimen) -> dict[str, float]:
     """An ore of iron, silicon and calcium oxide with traces of everything else."""
-    contents = {element: 1e-3 for element in prepared.method.quantified_elements}
+    contents = dict.fromkeys(prepared.method.quantified_elements, 1e-3)
     contents.update({e: w for e, w in (("Fe", 0.35), ("Si", 0.05), ("Ca", 0.05)) if e in contents})
     return {element: w / specimen.dilution for element, w in contents.items()}
 
@@ -274,7 +270,9 @@ def _fit_regions(
     for region in prepared.method.regions:
         spectrum = measurement.spectra[region.condition]
         earlier = [f for f, r in zip(fits, prepared.method.regions, strict=False) if r.condition == region.condition]
-        known = {g for r in prepared.method.regions[: len(fits)] if r.condition == region.condition for g in r.quantified}
+        known = {
+            g for r in prepared.method.regions[: len(fits)] if r.condition == region.condition for g in r.quantified
+        }
         groups = [g for g in (*region.quantified, *region.accompanying) if g not in known]
         expected = templates(prepared.models[region.condition], whole, specimen.areal_density_g_cm2, groups)
         start = starts.get(region.name)
@@ -496,16 +494,14 @@ def _contributions(
 
 
 def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatArray:
-    """Of w = a - b, a ∝ 1/k: a_i a_j cov(ln k_i, ln k_j) + cov(b_i, b_j) + a_i cov(ln k_i, b_j) + a_j cov(ln k_j, b_i)."""
+    """Of w = a - b with a ∝ 1/k: a_i a_j cov(ln k_i, ln k_j) + cov(b_i, b_j) + a_i cov(ln k_i, b_j) + transposed."""
     cross = apparent[:, None] * prepared.cross_covariance
     return np.asarray(
         prepared.sensitivity_covariance * np.outer(apparent, apparent) + prepared.blank_covariance + cross + cross.T
     )
 
 
-def _response_matrix(
-    solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray
-) -> FloatArray:
+def _response_matrix(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
     """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences for the elements that shape the matrix."""
     elements = list(quantified_groups(prepared.method))
     matrix = np.eye(len(elements))

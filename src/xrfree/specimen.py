@@ -80,7 +80,9 @@ class Specimen:
         if self.loss_on_ignition is not None and not -0.2 <= self.loss_on_ignition < 0.9:
             raise DomainError(f"loss on ignition is {self.loss_on_ignition}, expected kg/kg between -0.2 and 0.9")
         if (self.fusion is not None) != (self.form is SpecimenForm.FUSED_BEAD):
-            raise DomainError(f"a {self.form} {'needs' if self.fusion is None else 'has no'} weighing record of a fusion")
+            raise DomainError(
+                f"a {self.form} {'needs' if self.fusion is None else 'has no'} weighing record of a fusion"
+            )
 
     @property
     def areal_density_g_cm2(self) -> float:

@@ -25,7 +25,7 @@ from xrfree.matrix.scatter import (
 FloatArray = NDArray[np.float64]
 
 _ANGLES = 10
-_LEAST_SHOULDER = 3e-3
+_LEAST_SHOULDER = 1e-2
 """Share of the strongest cluster's Compton-scattered photons below which a cluster's are left out."""
 
 

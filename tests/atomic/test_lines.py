@@ -134,7 +134,8 @@ def test_series_stands_for_its_subshells() -> None:
         "l",
         *(
             pytest.param(
-                series, marks=pytest.mark.xfail(strict=True, reason="anything that a subshell starts with is taken")
+                series,
+                marks=pytest.mark.xfail(strict=True, reason="anything that a subshell starts with is taken"),
             )
             for series in ("", "L3")
         ),

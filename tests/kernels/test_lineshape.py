@@ -91,7 +91,14 @@ def test_counts_are_conserved(
 ) -> None:
     edges = np.concatenate([[-3.0, 0.0], FINE, [12.0]])
     counts = line(
-        edges, energy=energy, area=area, sigma=sigma, half_width=half_width, tail=tail, shelf=shelf, tail_scale=0.1
+        edges,
+        energy=energy,
+        area=area,
+        sigma=sigma,
+        half_width=half_width,
+        tail=tail,
+        shelf=shelf,
+        tail_scale=0.1,
     )
     cut_off = 2.0 * half_width / np.pi / max(1.2, 8.0 * sigma) * (1.0 - tail - shelf)
     # The first channel reaches below 0 keV, where the even shelf is not stopped; the wings are cut at the reach.
@@ -101,9 +108,8 @@ def test_counts_are_conserved(
 
 @given(first=st.integers(1, 299), second=st.integers(301, 598))
 def test_wider_channels_hold_the_sum_of_narrower_ones(first: int, second: int) -> None:
-    shape: dict[str, float] = {"half_width": 0.002, "tail": 0.02, "shelf": 0.01}
-    narrow = line(FINE, **shape)
-    wide = line(FINE[[0, first, second, 600]], **shape)
+    narrow = line(FINE, half_width=0.002, tail=0.02, shelf=0.01)
+    wide = line(FINE[[0, first, second, 600]], half_width=0.002, tail=0.02, shelf=0.01)
     sums = [narrow[:first].sum(), narrow[first:second].sum(), narrow[second:].sum()]
     # Rounding of differences of a cumulative distribution near 1.
     assert wide == pytest.approx(sums, abs=1e-13)
@@ -125,7 +131,10 @@ def test_tail_is_the_exponential_folded_with_the_gaussian(tail_scale: float) -> 
         return float(integrate.quad(integrand, low, high, epsabs=1e-12)[0])
 
     centres = 0.5 * (edges[1:] + edges[:-1])
-    simpson = [(folded(a) + 4.0 * folded(m) + folded(b)) / 6.0 * 0.02 for a, m, b in zip(edges, centres, edges[1:], strict=False)]
+    simpson = [
+        (folded(a) + 4.0 * folded(m) + folded(b)) / 6.0 * 0.02
+        for a, m, b in zip(edges, centres, edges[1:], strict=False)
+    ]
     # Simpson over channels of 0.4 σ is good to 1e-5 of the highest channel.
     assert counts == pytest.approx(simpson, abs=2e-5 * counts.max())
 
@@ -149,7 +158,8 @@ def test_nothing_jumps_where_the_far_formula_takes_over(scale: float) -> None:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="beyond 8 σ the tail is inf x 0 when its scale is below σ/40; within 8 σ this is guarded"
+    strict=True,
+    reason="beyond 8 σ the tail is inf x 0 when its scale is below σ/40; within 8 σ this is guarded",
 )
 def test_very_short_tail_stays_finite() -> None:
     assert np.isfinite(line(FINE, sigma=0.08, tail=0.02, tail_scale=0.001)).all()

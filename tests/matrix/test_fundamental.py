@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,11 @@ def test_primary_is_the_integral_over_energy_and_depth(
         made = photons * decays(element, line.shell, energy) / sin_in
         # Fifty mean free paths instead of infinity.
         deepest = min(areal_density, 50.0 / float(outward + inward.min()))
-        seen = integrate.quad_vec(lambda depth: np.exp(-(inward + outward) * depth), 0.0, deepest, epsrel=1e-8)[0]
+
+        def reaching(depth: float) -> FloatArray:
+            return np.asarray(np.exp(-(inward + outward) * depth))
+
+        seen = integrate.quad_vec(reaching, 0.0, deepest, epsrel=1e-8)[0]
         return float(np.sum(made * seen))
 
     edges = [
@@ -95,7 +100,7 @@ def test_primary_is_the_integral_over_energy_and_depth(
     ]
     breaks = [1.0, *sorted(e for e in set(edges) if 1.0 < e < 15.0), 15.0]
     nodes, weights = np.polynomial.legendre.leggauss(60)
-    for low, high in zip(breaks[:-1], breaks[1:], strict=True):
+    for low, high in pairwise(breaks):
         energy = 0.5 * (low + high) + 0.5 * (high - low) * nodes
         total += through_the_depth(energy, incident_flux(condition, energy) * 0.5 * (high - low) * weights)
     energy, photons = incident_lines(condition)
@@ -127,7 +132,9 @@ def seen_through_mutual(inward: float, outward: float, mu: float) -> float:
     for further in (outward, inward):
         # the photon goes deeper before it is absorbed (its line then has further to go), or comes up
         apart, apart_weight = along(further + mu)
-        kernel = np.exp(-(inward + outward) * start)[:, None] * np.exp(-further * apart) * 0.5 * special.exp1(mu * apart)
+        kernel = (
+            np.exp(-(inward + outward) * start)[:, None] * np.exp(-further * apart) * 0.5 * special.exp1(mu * apart)
+        )
         total += float(start_weight @ kernel @ apart_weight)
     return total
 
@@ -337,8 +344,8 @@ def test_pure_elements_give_numbers(ore: Excitation, element: str) -> None:
 def test_strength_per_content_has_a_limit_at_zero_content(ore: Excitation, element: str) -> None:
     trace, absent = strengths(ore, {**ORE, element: 1e-9}), strengths(ore, {**ORE, element: 0.0})
     for part in PARTS:
-        # 1e-9 of an element adds 1e-6 to the attenuation of the lightest matrix at most. (1e-6: of Fe lines that nothing
-        # else of the specimen excites.)
+        # 1e-9 of an element adds 1e-6 to the attenuation of the lightest matrix at most; lines that nothing else
+        # excites are compared with a millionth of their primary strength.
         size = np.maximum(getattr(absent, part), 1e-6 * absent.primary)
         assert np.all(np.abs(getattr(trace, part) - getattr(absent, part)) <= 1e-5 * size)
 
@@ -406,7 +413,8 @@ def test_elements_must_be_named_once(
     "elements",
     [
         pytest.param(
-            ("B", "O"), marks=pytest.mark.xfail(strict=True, reason="min() of nothing: ValueError where no element emits")
+            ("B", "O"),
+            marks=pytest.mark.xfail(strict=True, reason="min() of nothing: ValueError where no element emits"),
         )
     ],
 )

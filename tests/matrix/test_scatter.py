@@ -26,9 +26,7 @@ REST_KEV = constants.physical_constants["electron mass energy equivalent in MeV"
 @pytest.fixture(scope="module")
 def high() -> InstrumentCondition:
     """Rhodium tube of 50 kV behind silver, seen at 90 degrees."""
-    tube = Tube(
-        anode="Rh", voltage_kv=50.0, electron_incidence_rad=np.pi / 2, take_off_angle_rad=np.radians(25.0)
-    )
+    tube = Tube(anode="Rh", voltage_kv=50.0, electron_incidence_rad=np.pi / 2, take_off_angle_rad=np.radians(25.0))
     return InstrumentCondition(
         name="high",
         tube=tube,
@@ -46,7 +44,10 @@ def model(high: InstrumentCondition, detector: Detector) -> Scattering:
 
 
 def everything(model: Scattering, weights: FloatArray, areal_density: float = np.inf) -> list[ScatteredLight]:
-    return [scattered_continuum(model, weights, areal_density), *scattered_lines(model, weights, areal_density)]
+    return [
+        scattered_continuum(model, weights, areal_density),
+        *scattered_lines(model, weights, areal_density),
+    ]
 
 
 def test_right_angle_is_a_right_angle(high: InstrumentCondition) -> None:
@@ -69,9 +70,7 @@ def test_elastic_lines_keep_their_energy(high: InstrumentCondition, model: Scatt
 
 
 @pytest.mark.parametrize("tilt_deg", [0.0, 20.0, -20.0])
-def test_compton_lines_shift_as_compton_says(
-    high: InstrumentCondition, detector: Detector, tilt_deg: float
-) -> None:
+def test_compton_lines_shift_as_compton_says(high: InstrumentCondition, detector: Detector, tilt_deg: float) -> None:
     turned = replace(high, take_off_angle_rad=np.radians(45.0 + tilt_deg))
     elastic, inelastic = scattered_lines(scattering(turned, detector, ("O",)), np.ones(1), np.inf)[:2]
     mean = [float(np.average(light.energy_kev, weights=light.strength)) for light in (elastic, inelastic)]

@@ -42,7 +42,9 @@ def test_continuum_is_that_of_another_program(anode: str, voltage_kv: float) -> 
     assert tube_continuum(tube(anode, voltage_kv), energy) == pytest.approx(other, rel=0.015)
 
 
-@pytest.mark.xfail(strict=True, reason="xraylib's Kissel cross section of Be is short of 20 to 74 % between 3.9 and 17 keV")
+@pytest.mark.xfail(
+    strict=True, reason="xraylib's Kissel cross section of Be is short of 20 to 74 % between 3.9 and 17 keV"
+)
 def test_continuum_behind_a_beryllium_window_is_that_of_another_program() -> None:
     ebel = pytest.importorskip(
         "PyMca5.PyMcaPhysics.xrf.XRayTubeEbel", reason="PyMca is the other program; pip install xrfree[peers]"
@@ -102,7 +104,10 @@ def test_k_lines_share_their_shell_as_the_table_says() -> None:
 
 
 def test_window_takes_the_same_share_of_lines_and_continuum() -> None:
-    window = (Absorber(formula="Be", areal_density_g_cm2=0.0231), Absorber(formula="Al", areal_density_g_cm2=0.005))
+    window = (
+        Absorber(formula="Be", areal_density_g_cm2=0.0231),
+        Absorber(formula="Al", areal_density_g_cm2=0.005),
+    )
     bare, covered = tube(), tube(window=window)
     for without, behind in zip(tube_lines(bare), tube_lines(covered), strict=True):
         share = transmission(window, np.array([without.energy_kev]))[0]

@@ -246,9 +246,9 @@ def demo(
     ] = Path("xrfree-demo"),
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one per processor.")
-    ] = 1,
+    ] = 0,
 ) -> int:
-    """Assay the example spectra that ship with xrfree.
+    """Assay the example spectra that ship with xrfree: simulated ores whose composition is known.
 
     \b
     Example:

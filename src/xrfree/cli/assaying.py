@@ -49,7 +49,7 @@ def run_demo(out: Path, *, jobs: int = 1) -> int:
     """Assay the shipped spectra in the way of all others."""
     console.note("xrfree demo: assaying the example spectra, made by xrfree's own model of the spectrometer.")
     spectra = shipped_path("spectra", "demo")
-    return run(
+    code = run(
         Request(
             paths=[spectra],
             method=shipped_path("methods", DEMO_METHOD),
@@ -61,6 +61,8 @@ def run_demo(out: Path, *, jobs: int = 1) -> int:
             title="Assay report: demonstration with simulated spectra",
         )
     )
+    console.say(f"What the spectra were made of: {spectra / 'truth.csv'}")
+    return code
 
 
 def _assay(request: Request) -> BatchResult:

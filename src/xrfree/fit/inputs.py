@@ -64,7 +64,7 @@ class Templates:
     def group_strength(self) -> FloatArray:
         """Sum of the strengths of each group's lines, shape (n_groups,)."""
         owner = self.cluster_group[self.line_cluster]
-        return np.bincount(owner, weights=self.strength, minlength=len(self.groups))
+        return np.bincount(owner, weights=self.strength, minlength=len(self.groups)).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

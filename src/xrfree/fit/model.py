@@ -40,7 +40,8 @@ _USUAL_PRIORS = {
 def moved_response(response: Response, change: Mapping[str, float]) -> Response:
     """The response after changes of its parameters.
 
-    noise, fano, width_k, width_l : relative changes of noise², Fano factor and natural widths; tail_share, shelf_share, tail_scale : of their logarithms;
+    noise, fano, width_k, width_l : relative changes of noise², Fano factor and natural widths;
+    tail_share, shelf_share, tail_scale : changes of their logarithms;
     tail_slope, tail_curve, tail_power, shelf_slope : of the exponents; escape, pile_up : relative.
     """
     tail, shelf = response.tail_log_share, response.shelf_log_share
@@ -159,7 +160,7 @@ class SpectrumModel:
         pairs = fftconvolve(counts, other)[: counts.size + 1]
         position = np.arange(counts.size) - zero_channel
         shape = np.interp(position, np.arange(pairs.size), pairs) / self.spectrum.live_time_s
-        return np.maximum(shape, 0.0)
+        return np.asarray(np.maximum(shape, 0.0), dtype=np.float64)
 
     def edges(self, values: Mapping[str, float]) -> FloatArray:
         """Energies (keV) of the channel edges of the fitted span."""

@@ -119,9 +119,7 @@ def net_areas(
     )
 
 
-def _variances_at_zero(
-    model: SpectrumModel, values: Mapping[str, float], priors: Sequence[JointPrior]
-) -> FloatArray:
+def _variances_at_zero(model: SpectrumModel, values: Mapping[str, float], priors: Sequence[JointPrior]) -> FloatArray:
     """Variance each area would have in a spectrum that is the same but for that group, which is absent."""
     evaluation = model.evaluate(values)
     variances = []

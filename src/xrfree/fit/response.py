@@ -88,7 +88,16 @@ def spread_lines(templates: Templates, edges_kev: FloatArray, response: Response
         lowered = templates.energy_kev - energy_kev
         seen = (probability > 0.0) & (lowered > 0.3)
         strength = share * probability[seen] * templates.strength[seen]
-        _add(escape, templates.line_cluster[seen], lowered[seen], strength, np.zeros(seen.sum()), edges_kev, response, crystal)
+        _add(
+            escape,
+            templates.line_cluster[seen],
+            lowered[seen],
+            strength,
+            np.zeros(seen.sum()),
+            edges_kev,
+            response,
+            crystal,
+        )
     return Spread(peaks=peaks, escape=escape)
 
 

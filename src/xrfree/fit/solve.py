@@ -1,7 +1,8 @@
 """Poisson maximum likelihood with priors: Fisher scoring over one or many spectra that share parameters.
 
-Definition   minimise D(p) = 2 Σ [μ - n + n ln(n/μ)] + (p - m)ᵀ P (p - m);  step = (J W Jᵀ + P)⁻¹ [J (n - μ)/μ - P (p - m)],
-             W = 1/μ; covariance of the estimates (J W Jᵀ + P)⁻¹.     S. Baker, R. D. Cousins, NIM 221 (1984) 437
+Definition   minimise D(p) = 2 Σ [μ - n + n ln(n/μ)] + (p - m)ᵀ P (p - m);
+             step = (J W Jᵀ + P)⁻¹ [J (n - μ)/μ - P (p - m)], W = 1/μ; covariance of the estimates
+             (J W Jᵀ + P)⁻¹.                             S. Baker, R. D. Cousins, NIM 221 (1984) 437
 Validation   tests/fit/test_solve.py: pulls of Poisson replicas, agreement with scipy.optimize.
 """
 
@@ -203,11 +204,7 @@ def covariance_of(
 def _linear_start(problem: _Problem, values: FloatArray) -> None:
     """Areas and background from a least-squares fit weighted by 1/max(n, 1), everything else at its prior mean."""
     for k, model in enumerate(problem.models):
-        linear = [
-            i
-            for i, name in enumerate(model.names)
-            if name.startswith(("area:", "continuum:", "tube:"))
-        ]
+        linear = [i for i, name in enumerate(model.names) if name.startswith(("area:", "continuum:", "tube:"))]
         own = problem.values_of(k, values)
         evaluation = model.evaluate(own)
         weight = 1.0 / np.sqrt(np.maximum(model.counts, 1.0))
@@ -256,9 +253,7 @@ def _dependent(scaled: FloatArray, names: Sequence[str]) -> str:
     """Message naming the parameters that make the information singular."""
     vector = linalg.eigh(scaled)[1][:, 0]
     culprits = [names[i] for i in np.argsort(-np.abs(vector))[:3] if abs(vector[i]) > 0.2]
-    return (
-        f"the data cannot tell {' from '.join(culprits)}: fix one of them, or take one element out of the method"
-    )
+    return f"the data cannot tell {' from '.join(culprits)}: fix one of them, or take one element out of the method"
 
 
 def _damped(problem: _Problem, state: _State, step: FloatArray) -> _State:

@@ -106,9 +106,7 @@ def cumulative_line(
         d = dawson(t)
         curvature = -2.0 * d - 2.0 * t * (1.0 - 2.0 * t * d)
         g = half_width / sigma
-        core += (
-            -g * _ROOT_2 / pi * d + 0.5 * g * g * u * density + g * g * g * _ROOT_2 / (12.0 * pi) * curvature
-        )
+        core += -g * _ROOT_2 / pi * d + 0.5 * g * g * u * density + g * g * g * _ROOT_2 / (12.0 * pi) * curvature
     value = (1.0 - tail - shelf) * core
     if tail > 0.0:
         s = sigma / tail_scale

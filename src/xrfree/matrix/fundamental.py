@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 LOWEST_EXCITATION_KEV = 1.0
+LOWEST_LINE_KEV = 1.2
 ELECTRON_REST_KEV = 510.99895
 _PANEL_RATIO = 1.12
-_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(3)
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(2)
 _EXCITING_FRACTION = 2e-3
 _EMITTED_FRACTION = 1e-4
 _MAIN_CONTENT = 5e-3
@@ -73,7 +75,7 @@ class LineStrengths:
 
     primary : excited by the tube.
     secondary : excited by lines of the specimen.
-    scattered : excited by tube photons after one scattering inside the specimen, or Rayleigh-scattered on their way out.
+    scattered : excited by tube photons after one scattering inside the specimen, or Rayleigh-scattered on the way out.
     shoulder : Compton-scattered on their way out: they lie up to 2 E²/mc² below the line and are not part of `total`.
     """
 
@@ -101,9 +103,7 @@ def detector_efficiency(detector: Detector, condition: InstrumentCondition, ener
 
 def incident_flux(condition: InstrumentCondition, energy_kev: FloatArray) -> FloatArray:
     """Tube continuum at the specimen, photons / (s sr mA keV)."""
-    return tube_continuum(condition.tube, energy_kev) * transmission(
-        (*condition.filters, *condition.path), energy_kev
-    )
+    return tube_continuum(condition.tube, energy_kev) * transmission((*condition.filters, *condition.path), energy_kev)
 
 
 def incident_lines(condition: InstrumentCondition) -> tuple[FloatArray, FloatArray]:
@@ -122,7 +122,7 @@ def _edges_between(symbols: Sequence[str], low: float, high: float) -> list[floa
 def _quadrature(breaks: Sequence[float]) -> tuple[FloatArray, FloatArray]:
     """Gauss-Legendre nodes and weights on panels that no absorption edge crosses and that span a ratio below 1.12."""
     nodes, weights = [], []
-    for low, high in zip(breaks[:-1], breaks[1:], strict=True):
+    for low, high in pairwise(breaks):
         n_panels = max(1, int(np.ceil(np.log(high / low) / np.log(_PANEL_RATIO))))
         ends = np.geomspace(low, high, n_panels + 1)
         half = 0.5 * np.diff(ends)[:, None]
@@ -182,7 +182,11 @@ def _emitting_groups(elements: Sequence[str], top_kev: float) -> list[tuple[str,
 
 
 def excitation(
-    condition: InstrumentCondition, detector: Detector, elements: Sequence[str], *, emitting: Sequence[str] | None = None
+    condition: InstrumentCondition,
+    detector: Detector,
+    elements: Sequence[str],
+    *,
+    emitting: Sequence[str] | None = None,
 ) -> Excitation:
     """Prepare the model of one condition for all specimens made of `elements`.
 
@@ -195,14 +199,12 @@ def excitation(
         (index, line)
         for index, (element, shell) in enumerate(groups)
         for line in emission_lines(element, shell, least_fraction=_EMITTED_FRACTION)
-        if line.energy_kev > 0.5
+        if line.energy_kev > LOWEST_LINE_KEV
     ]
     line_energy = np.array([line.energy_kev for _, line in lines])
     energy, flux = _incident_photons(condition, elements)
     fraction = np.array([line.line_fraction for _, line in lines])
-    lowest_edge = min(
-        _tables.edge_energy_kev(_tables.atomic_number(element), shell) for element, shell in groups
-    )
+    lowest_edge = min(_tables.edge_energy_kev(_tables.atomic_number(element), shell) for element, shell in groups)
     compton_energy = energy / (1.0 + energy / ELECTRON_REST_KEV)
     exciting = np.flatnonzero((fraction >= _EXCITING_FRACTION) & (line_energy > lowest_edge))
     return Excitation(

@@ -32,7 +32,8 @@ FloatArray = NDArray[np.float64]
 _FINE_STRUCTURE_INVERSE = 137.036
 _BINS = 450
 _LOWEST_KEV = 0.3
-_REBIN_KEV = 0.015
+_REBIN_KEV = 0.03
+"""Step of rebinned light: below the Gaussian width of every detector, so that the sum of Gaussians is smooth."""
 _MOMENTUM_EDGES = np.array([0.0, 0.25, 0.5, 0.8, 1.15, 1.6, 2.2, 3.0, 4.2, 6.0, 9.0, 14.0, 22.0])
 _MOMENTUM_WIDTH = np.concatenate([np.diff(_MOMENTUM_EDGES)[::-1], np.diff(_MOMENTUM_EDGES)])
 MOMENTUM = np.concatenate(
@@ -101,13 +102,13 @@ def scattered_continuum(model: Scattering, mass_fraction: FloatArray, areal_dens
 
 
 def rebinned(energy_kev: FloatArray, strength: FloatArray) -> ScatteredLight:
-    """The same light on an even grid of 15 eV, every photon shared between its two neighbours; mean energy is kept."""
+    """The same light on an even grid of 30 eV, every photon shared between its two neighbours; mean energy is kept."""
     first = np.floor(max(float(energy_kev.min()), _LOWEST_KEV) / _REBIN_KEV)
     position = np.maximum(energy_kev / _REBIN_KEV - first, 0.0)
     left = position.astype(np.int64)
     right_share = position - left
     n_bins = int(left.max()) + 2
-    summed = np.bincount(left, weights=strength * (1.0 - right_share), minlength=n_bins)
+    summed = np.bincount(left, weights=strength * (1.0 - right_share), minlength=n_bins).astype(np.float64)
     summed += np.bincount(left + 1, weights=strength * right_share, minlength=n_bins)
     return ScatteredLight(energy_kev=_REBIN_KEV * (first + np.arange(n_bins)), strength=summed[:n_bins])
 
@@ -186,9 +187,7 @@ def _compton_part(
     share = np.array([momentum_shares(e) for e in elements])
     after = np.maximum(compton_energy(energy[:, None], MOMENTUM, angle), 0.3)
     strength = (total[:, :, None] * share[:, None, :]).reshape(len(elements), -1)
-    return _part(
-        condition, detector, elements, strength, np.repeat(energy, MOMENTUM.size), after.ravel()
-    )
+    return _part(condition, detector, elements, strength, np.repeat(energy, MOMENTUM.size), after.ravel())
 
 
 def momentum_shares(element: str) -> FloatArray:

@@ -56,9 +56,7 @@ def tube_continuum(tube: Tube, energy_kev: FloatArray) -> FloatArray:
     energy = energy_kev[below]
     exponent = 1.109 - 0.00435 * z + 0.00175 * tube.voltage_kv
     flux[below] = CONTINUUM_CONSTANT * z * (tube.voltage_kv / energy - 1.0) ** exponent
-    flux[below] *= _self_absorption(tube, energy, tube.voltage_kv / energy) * transmission(
-        tube.window, energy
-    )
+    flux[below] *= _self_absorption(tube, energy, tube.voltage_kv / energy) * transmission(tube.window, energy)
     return flux
 
 
@@ -76,13 +74,9 @@ def _mean_depth(tube: Tube, overvoltage: FloatArray) -> FloatArray:
     z = _tables.atomic_number(tube.anode)
     e0 = tube.voltage_kv
     log_z = np.log(z)
-    eta = e0 ** (0.1382 - 0.9211 / np.sqrt(z)) * (
-        0.1904 - 0.2236 * log_z + 0.1292 * log_z**2 - 0.0149 * log_z**3
-    )
+    eta = e0 ** (0.1382 - 0.9211 / np.sqrt(z)) * (0.1904 - 0.2236 * log_z + 0.1292 * log_z**2 - 0.0149 * log_z**3)
     mean_ionisation = 0.0135 * z
-    deepest = (_tables.atomic_weight(z) / z) * (
-        0.787e-5 * np.sqrt(mean_ionisation) * e0**1.5 + 0.735e-6 * e0**2
-    )
+    deepest = (_tables.atomic_weight(z) / z) * (0.787e-5 * np.sqrt(mean_ionisation) * e0**1.5 + 0.735e-6 * e0**2)
     log_u = np.log(overvoltage)
     return np.asarray(
         deepest
@@ -116,7 +110,11 @@ def _lines_of_shell(tube: Tube, shell: str, emitted: float) -> list[TubeLine]:
     overvoltage = np.full_like(energy, tube.voltage_kv / _tables.edge_energy_kev(z, shell))
     leaving = _self_absorption(tube, energy, overvoltage) * transmission(tube.window, energy)
     return [
-        TubeLine(series=line.transition[: line.transition.index("-") + 2], energy_kev=line.energy_kev, flux=emitted * line.line_fraction * float(share))
+        TubeLine(
+            series=line.transition[: line.transition.index("-") + 2],
+            energy_kev=line.energy_kev,
+            flux=emitted * line.line_fraction * float(share),
+        )
         for line, share in zip(lines, leaving, strict=True)
     ]
 
@@ -130,12 +128,10 @@ def _shell_emission(tube: Tube, shell: str) -> float:
     u = tube.voltage_kv / edge
     electrons, factor = _SHELL_FACTORS[shell[0]]
     ionisation = u * np.log(u) + 1.0 - u
-    stopping = 1.0 + 16.05 * np.sqrt(0.0135 * z / edge) * (
-        np.sqrt(u) * np.log(u) + 2.0 * (1.0 - np.sqrt(u))
-    ) / max(ionisation, 1e-12)
-    backscatter = (
-        1.0 - 0.0081517 * z + 3.613e-5 * z * z + 0.009583 * z * np.exp(-u) + 0.001141 * tube.voltage_kv
+    stopping = 1.0 + 16.05 * np.sqrt(0.0135 * z / edge) * (np.sqrt(u) * np.log(u) + 2.0 * (1.0 - np.sqrt(u))) / max(
+        ionisation, 1e-12
     )
+    backscatter = 1.0 - 0.0081517 * z + 3.613e-5 * z * z + 0.009583 * z * np.exp(-u) + 0.001141 * tube.voltage_kv
     cross_section = electrons * factor / z * ionisation * stopping * backscatter
     fluorescence_yield = _tables.vacancy_transfer(z, shell).get(shell, 0.0)
     constant = _LINE_CONSTANT[shell] * (_subshell_correction(z) if shell in ("L1", "L2") else 1.0)
