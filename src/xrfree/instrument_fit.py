@@ -55,6 +55,8 @@ LEAST_RATIO_UNCERTAINTY = 0.002
 FINE_STRUCTURE_KEV = (0.02, 0.30)
 """Above a main element's edge tables know no fine structure, and the scattered continuum is not what they say."""
 _SHORTEST_RANGE_KEV = 0.05
+MOST_BACKGROUND_TERMS = 5
+"""Background terms of pure compounds: more would take the shelf's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +192,8 @@ def _main_lines_inside(expected: Templates, region: Region) -> bool:
 def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
     priors = {name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items()}
     return FitSettings(
-        ranges_kev=_without_fine_structure(region.ranges_kev, contents),
-        background_terms=region.background_terms,
+        ranges_kev=_without_fine_structure(region.calibration_ranges_kev or region.ranges_kev, contents),
+        background_terms=min(region.background_terms, MOST_BACKGROUND_TERMS),
         ratio_sigma=TABLE_RATIO_SIGMA,
         priors=priors,
     )

@@ -27,6 +27,8 @@ class Region:
     quantified : line groups ("La L") whose areas become mass fractions.
     accompanying : line groups that are fitted because they are there; their contents come from elsewhere.
     background_terms : coefficients of the smooth correction to the scattered continuum.
+    calibration_ranges_kev : energies that take part when the instrument is calibrated with pure compounds, where fewer
+        lines lie; wide enough to show tails, shelf and pile-up. Empty: the same as `ranges_kev`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Region:
     quantified: tuple[str, ...]
     accompanying: tuple[str, ...] = ()
     background_terms: int = 3
+    calibration_ranges_kev: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         """Check groups and ranges."""
@@ -43,7 +46,8 @@ class Region:
             split_group(group)
         if len(set(groups)) != len(groups):
             raise DomainError(f"region {self.name} names a line group twice")
-        if not self.ranges_kev or any(not 0.0 < low < high for low, high in self.ranges_kev):
+        ranges = (*self.ranges_kev, *self.calibration_ranges_kev)
+        if not self.ranges_kev or any(not 0.0 < low < high for low, high in ranges):
             raise DomainError(f"region {self.name} needs ranges with 0 < low < high in keV, got {self.ranges_kev}")
         if not 1 <= self.background_terms <= 8:
             raise DomainError(f"region {self.name}: background_terms is {self.background_terms}, expected 1 to 8")

@@ -246,7 +246,11 @@ def poisoned() -> Iterator[tuple[str, int, float]]:
 def test_what_is_no_number_is_not_swallowed(name: str, position: int, value: float) -> None:
     out, inputs = arguments(name)
     inputs[position][1] = value
-    getattr(lineshape, name)(*out, *inputs)
+    try:
+        getattr(lineshape, name)(*out, *inputs)
+    except ValueError:  # plain Python (NUMBA_DISABLE_JIT=1) cannot take the integer part of NaN, and says so
+        assert np.isnan(value)
+        return
     assert all(not np.isfinite(part).all() for part in out)
 
 

@@ -78,6 +78,7 @@ class RegionDocument(Document):
     quantified: tuple[LineGroupName, ...]
     accompanying: tuple[LineGroupName, ...] = ()
     background_terms: Annotated[int, Field(ge=1, le=8)] = 3
+    calibration_ranges_kev: tuple[tuple[Positive, Positive], ...] = ()
 
 
 class ConditionMatchDocument(Document):
