@@ -129,9 +129,7 @@ def install(extras: tuple[str, ...]) -> None:
     keep = sorted({*extras, *present})
     target = f".[{','.join(keep)}]" if keep else "."
     pip = [program("python"), "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-    if run(
-        f"Installing xrfree: {target} (minutes, the first time)", [*pip, "--editable", target], environment()
-    ):
+    if run(f"Installing xrfree: {target} (minutes, the first time)", [*pip, "--editable", target], environment()):
         hint = " The peer fisx is built from source: that needs a C++ compiler." if "peers" in keep else ""
         raise SetupError(f"pip could not install {target}; its own message stands above.{hint}")
     STAMP.write_text(json.dumps({**wanted, "extras": " ".join(keep)}, indent=1), encoding="utf-8")

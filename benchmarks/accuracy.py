@@ -104,9 +104,7 @@ def condition_document(stated: Mapping[str, Any], response: Mapping[str, Any]) -
         },
         "response": {
             **response,
-            "noise_kev": noise_kev(
-                fwhm_kev=1e-3 * stated["nominal_fwhm_ev_at_5_9_kev"], fano=response["fano"]
-            ),
+            "noise_kev": noise_kev(fwhm_kev=1e-3 * stated["nominal_fwhm_ev_at_5_9_kev"], fano=response["fano"]),
         },
     }
 
@@ -244,9 +242,7 @@ def run_chain(folder: Path, out: Path, jobs: int) -> list[Row]:
     write_toml(out / "instrument-stated.toml", instrument_document(stated))
     for form in forms:
         write_toml(out / f"method-{form}.toml", method_document(form, specimens))
-    write_csv(
-        out / "certificates.csv", with_absent_analytes(read_csv(folder / "certificates.csv"), specimens)
-    )
+    write_csv(out / "certificates.csv", with_absent_analytes(read_csv(folder / "certificates.csv"), specimens))
     chain = Chain(spectra=folder / "spectra", out=out, jobs=jobs, specimens=tuple(specimens))
     chain.calibrate_instrument()
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
@@ -297,9 +293,7 @@ def unknown_results(folder: Path, assays: Sequence[Row]) -> list[Result]:
     """Analytes of the unknowns with their truth; beads are compared with the ore they are made of."""
     forms = {name: form for form, name in FORMS.items()}
     unknown = {
-        row["specimen"]: forms[row["form"]]
-        for row in read_csv(folder / "specimens.csv")
-        if row["role"] == "unknown"
+        row["specimen"]: forms[row["form"]] for row in read_csv(folder / "specimens.csv") if row["role"] == "unknown"
     }
     truth = keyed(folder / "truth.csv", "mass_fraction")
     limits = keyed(folder / "counting_limit.csv", "relative_standard_deviation")

@@ -24,7 +24,5 @@ def shared() -> Path:
     """Facts and spectra that are not part of the repository: beside it, or where XRFREE_SHARED says."""
     folder = Path(os.environ.get("XRFREE_SHARED") or REPOSITORY.parent / "shared")
     if not folder.is_dir():
-        pytest.skip(
-            f"no folder {folder}: the shared data must lie beside the repository, or at XRFREE_SHARED"
-        )
+        pytest.skip(f"no folder {folder}: the shared data must lie beside the repository, or at XRFREE_SHARED")
     return folder

@@ -93,9 +93,7 @@ def test_value_is_found_by_its_component():
         ore["Fe"]
 
 
-@pytest.mark.parametrize(
-    "component", ["La", "Ce", "Sm", "Lu", "Y", "Nb", "Nb2O5", "CeO2", "Zr", "Th", "TiO2"]
-)
+@pytest.mark.parametrize("component", ["La", "Ce", "Sm", "Lu", "Y", "Nb", "Nb2O5", "CeO2", "Zr", "Th", "TiO2"])
 def test_four_acid_value_of_a_resistant_element_is_refused_unless_forced(component):
     digested = value(component, assigned_by=Assignment.FOUR_ACID)
     ore = material(digested, value("Fe", assigned_by=Assignment.FOUR_ACID))
@@ -124,9 +122,7 @@ def test_value_by_any_other_method_is_usable(method):
     relative=st.floats(0.0, 0.5),
     coverage_factor=st.floats(1.0, 3.0),
 )
-def test_relative_uncertainty_survives_conversion_to_the_element(
-    oxide, mass_fraction, relative, coverage_factor
-):
+def test_relative_uncertainty_survives_conversion_to_the_element(oxide, mass_fraction, relative, coverage_factor):
     written = value(
         oxide,
         mass_fraction,

@@ -25,9 +25,7 @@ from xrfree.simulation import expected_counts, simulate
 from xrfree.specimen import Specimen, SpecimenForm
 from xrfree.spectrum import Measurement
 
-POWDER = Specimen(
-    form=SpecimenForm.PRESSED_POWDER, density_g_cm3=3.2, thickness_cm=0.5, loss_on_ignition=0.12
-)
+POWDER = Specimen(form=SpecimenForm.PRESSED_POWDER, density_g_cm3=3.2, thickness_cm=0.5, loss_on_ignition=0.12)
 SEEN = {
     "La": 0.009, "Ce": 0.016, "Pr": 0.0017, "Nd": 0.006, "Sm": 0.0009,
     "Fe": 0.45, "Ca": 0.06, "Ti": 0.006, "Mn": 0.008, "Ba": 0.012,
@@ -58,8 +56,7 @@ def mean(instrument: Instrument, **changes: Any) -> Any:
 
 def test_the_same_seed_gives_the_same_spectrum(instrument: Instrument) -> None:
     one, again, other = (
-        simulate(COMPOUND, POWDER, instrument, "low", live_time_s=10.0, seed=seed).counts
-        for seed in (1, 1, 2)
+        simulate(COMPOUND, POWDER, instrument, "low", live_time_s=10.0, seed=seed).counts for seed in (1, 1, 2)
     )
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
@@ -105,9 +102,7 @@ def test_scales_of_a_line_group_and_line_ratios_are_those_of_the_instrument(inst
     )
     centres = np.arange(2048) * 0.01
     response = dataclasses.replace(instrument.responses["low"], pulse_pair_time_s=0.0)
-    one, two = (
-        mean(dataclasses.replace(i, responses={**i.responses, "low": response})) for i in (instrument, moved)
-    )
+    one, two = (mean(dataclasses.replace(i, responses={**i.responses, "low": response})) for i in (instrument, moved))
     alpha, beta = np.abs(centres - 6.4) < 0.05, np.abs(centres - 7.06) < 0.05
     assert two[alpha].sum() == pytest.approx(1.5 * one[alpha].sum(), rel=5e-3)
     assert two[beta].sum() == pytest.approx(1.65 * one[beta].sum(), rel=2e-2)

@@ -201,7 +201,8 @@ class Instrument:
     """A spectrometer with all its excitation conditions.
 
     log_scale : logarithm of detected counts per second over modelled strength, for a condition ("low": solid angle,
-        tube current, all that its lines have in common) and for the line groups that pure compounds showed ("low/La L").
+        tube current, all that its lines have in common) and for the line groups that pure compounds showed
+        ("low/La L").
     tables : atomic tables its calibrated numbers belong to; "" while nothing is calibrated.
     """
 

@@ -20,9 +20,7 @@ from xrfree.errors import DomainError
 
 LOSS_ON_IGNITION = "LOI"
 
-RARE_EARTHS = frozenset(
-    ["La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Y"]
-)
+RARE_EARTHS = frozenset(["La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Y"])
 """Lanthanoids and yttrium."""
 
 RESISTANT_ELEMENTS = RARE_EARTHS | {"Nb", "Ta", "Zr", "Hf", "Ti", "Th"}

@@ -153,9 +153,7 @@ def _rates(
     """Counts per second and channel without pile-up, shape (n_channels,)."""
     crystal = instrument.detector.crystal
     spread = spread_lines(expected, edges_kev, response, crystal)
-    rates = _amplitudes(expected, whole, instrument, condition) @ (
-        spread.peaks + response.escape_scale * spread.escape
-    )
+    rates = _amplitudes(expected, whole, instrument, condition) @ (spread.peaks + response.escape_scale * spread.escape)
     common = np.exp(instrument.log_scale.get(condition, 0.0))
     for light in (expected.continuum, *expected.tube):
         scaled = Light(energy_kev=light.energy_kev, strength=common * light.strength)
@@ -163,9 +161,7 @@ def _rates(
     return np.asarray(np.maximum(rates, 0.0))
 
 
-def _amplitudes(
-    expected: Templates, whole: Composition, instrument: Instrument, condition: str
-) -> FloatArray:
+def _amplitudes(expected: Templates, whole: Composition, instrument: Instrument, condition: str) -> FloatArray:
     """Factor of each line cluster's strength, shape (n_clusters,): k w (1 + deviation of its line ratio)."""
     ratios = instrument.line_ratios
     deviation = dict(zip(ratios.clusters, ratios.deviation.tolist(), strict=True))
@@ -178,9 +174,7 @@ def _amplitudes(
     return np.array(factors)
 
 
-def _piled_up(
-    single: FloatArray, sharp: FloatArray, pairs_per_count: float, scale: EnergyScale
-) -> FloatArray:
+def _piled_up(single: FloatArray, sharp: FloatArray, pairs_per_count: float, scale: EnergyScale) -> FloatArray:
     """The spectrum after pile-up of first order: what is lost from every channel, and what pairs add.
 
     pairs_per_count : τ/t, pairs per product of counts. Energies add: channels i and j give i + j + zero/gain.

@@ -69,9 +69,7 @@ def _checked_counts(counts: ArrayLike) -> NDArray[np.int64]:
     if raw.dtype.kind not in "iuf":
         raise DomainError(f"counts are of type {raw.dtype}, expected numbers")
     values = raw.astype(np.float64)
-    bad = np.flatnonzero(
-        ~np.isfinite(values) | (values < 0) | (values != np.rint(values)) | (values > 2.0**53)
-    )
+    bad = np.flatnonzero(~np.isfinite(values) | (values < 0) | (values != np.rint(values)) | (values > 2.0**53))
     if bad.size:
         raise DomainError(
             f"channel {bad[0]} holds {raw[bad[0]]} counts, expected a whole number of events, zero or more"
@@ -200,7 +198,5 @@ class Measurement:
         return (_rebuild_measurement, (self.specimen, dict(self.spectra), self.sources))
 
 
-def _rebuild_measurement(
-    specimen: str, spectra: dict[str, Spectrum], sources: tuple[SourceFile, ...]
-) -> Measurement:
+def _rebuild_measurement(specimen: str, spectra: dict[str, Spectrum], sources: tuple[SourceFile, ...]) -> Measurement:
     return Measurement(specimen=specimen, spectra=spectra, sources=sources)

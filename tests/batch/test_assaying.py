@@ -83,9 +83,7 @@ def test_specimen_list_goes_before_the_method(method):
     assert specimen_of(measurement, prepared, {"P2": SimpleNamespace(specimen=THIN)}) is POWDER
 
 
-@pytest.mark.parametrize(
-    ("entries", "words"), [(None, "needs a specimen list"), ({}, "is not in the specimen list")]
-)
+@pytest.mark.parametrize(("entries", "words"), [(None, "needs a specimen list"), ({}, "is not in the specimen list")])
 def test_a_specimen_that_nobody_describes_is_an_error(method, entries, words):
     prepared = SimpleNamespace(method=replace(method, specimen=None))
     with pytest.raises(XrfreeError, match=words):

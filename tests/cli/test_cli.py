@@ -115,9 +115,7 @@ def test_results_may_lie_beside_the_spectra(tmp_path, assayed):
 def test_a_specimen_list_is_no_spectrum(tmp_path, assayed):
     write_spectra(tmp_path / "in", "P1")
     listed = tmp_path / "in" / "list.csv"
-    listed.write_text(
-        "specimen;form;density_g_cm3;thickness_cm\nP1;pressed powder;3,1;0,4\n", encoding="utf-8"
-    )
+    listed.write_text("specimen;form;density_g_cm3;thickness_cm\nP1;pressed powder;3,1;0,4\n", encoding="utf-8")
     assert _assay(tmp_path, "--specimens", str(listed)) == OK
 
 
@@ -204,9 +202,7 @@ def test_incomplete_commands_exit_with_1(capsys, arguments):
     assert "--help" in written.err + written.out
 
 
-@pytest.mark.parametrize(
-    "command", ["assay", "calibrate", "calibrate-instrument", "inspect", "demo", "schema"]
-)
+@pytest.mark.parametrize("command", ["assay", "calibrate", "calibrate-instrument", "inspect", "demo", "schema"])
 def test_every_command_has_help_with_an_example(capsys, command):
     assert main([command, "--help"]) == OK
     assert f"Example:\n    xrfree {command}" in capsys.readouterr().out
@@ -321,9 +317,7 @@ def test_calibrate_instrument_uses_compounds_by_formula_or_by_name(tmp_path, mon
     write_spectra(tmp_path / "in", "La2O3", "low")
     write_spectra(tmp_path / "in", "iron")
     write_spectra(tmp_path / "in", "P1")
-    rows = (
-        "La2O3,pure,,pressed powder,3,0.5\niron,pure,Fe2O3,pressed powder,3,0.5\nP1,,,pressed powder,3,0.5\n"
-    )
+    rows = "La2O3,pure,,pressed powder,3,0.5\niron,pure,Fe2O3,pressed powder,3,0.5\nP1,,,pressed powder,3,0.5\n"
     header = "specimen,role,formula,form,density_g_cm3,thickness_cm\n"
     (tmp_path / "list.csv").write_text(header + rows, encoding="utf-8")
     arguments = ["calibrate-instrument", str(tmp_path / "in"), "-m", METHOD, "-s", str(tmp_path / "list.csv")]

@@ -226,9 +226,7 @@ def test_people_read_degrees_and_micrometres(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gas", "grams", "elements"), [("air", 2.41e-3, {"N", "O", "Ar"}), ("helium", 3.32e-4, {"He"})]
 )
-def test_a_length_of_gas_is_its_mass(
-    tmp_path: Path, edited: Edit, gas: str, grams: float, elements: set[str]
-) -> None:
+def test_a_length_of_gas_is_its_mass(tmp_path: Path, edited: Edit, gas: str, grams: float, elements: set[str]) -> None:
     path = load_text(tmp_path, edited(GOOD, '"air"', f'"{gas}"')).conditions["low"].path
     assert {layer.formula for layer in path} == elements
     assert sum(layer.areal_density_g_cm2 for layer in path) == pytest.approx(grams, rel=1e-12)

@@ -106,9 +106,7 @@ def test_instrument_lies_where_the_method_says(tmp_path: Path) -> None:
     (tmp_path / "methods").mkdir()
     (tmp_path / "instruments" / "bench.toml").write_text("")
     (tmp_path / "methods" / "ore.toml").write_text(GOOD)
-    assert method_instrument_path(tmp_path / "methods" / "ore.toml").samefile(
-        tmp_path / "instruments" / "bench.toml"
-    )
+    assert method_instrument_path(tmp_path / "methods" / "ore.toml").samefile(tmp_path / "instruments" / "bench.toml")
 
 
 def test_identity_does_not_depend_on_where_the_instrument_lies(tmp_path: Path, edited: Edit) -> None:

@@ -87,9 +87,7 @@ def mca_text() -> str:
 def sample_measurement(specimen: str = "ore 17", n_conditions: int = 2) -> Measurement:
     spectra = {}
     for k in range(n_conditions):
-        condition = ExcitationCondition(
-            name=f"{15 + k} kV", anode="Rh", tube_voltage_kv=15.0 + k, filter="none"
-        )
+        condition = ExcitationCondition(name=f"{15 + k} kV", anode="Rh", tube_voltage_kv=15.0 + k, filter="none")
         spectra[condition.name] = Spectrum(
             counts=np.array(sample_counts()) + k,
             live_time_s=100.0 + k,

@@ -65,9 +65,7 @@ def test_a_comma_that_may_mark_thousands_is_not_guessed(put: Put) -> None:
     assert only_spectrum(path, profile(decimal="comma")).counts.tolist() == [5, 12, 7]
 
 
-@pytest.mark.parametrize(
-    "line", ["live_time_s = 100", "Live time [s]: 100.0", "LIVETIME_S,100", '"live_time_s";100']
-)
+@pytest.mark.parametrize("line", ["live_time_s = 100", "Live time [s]: 100.0", "LIVETIME_S,100", '"live_time_s";100'])
 def test_ways_to_write_a_key(put: Put, line: str) -> None:
     separator = ";" if ";" in line else ","
     text = f"{line}\nenergy_zero_kev: 0\nenergy_gain_kev: 0.1\n"
@@ -87,9 +85,7 @@ def test_condition_is_named_after_voltage_and_filter(put: Put) -> None:
 
 
 def test_repeated_keys_are_kept(put: Put) -> None:
-    spectrum = only_spectrum(
-        put("a.txt", "# note: a\n# note: b\n# free text\n" + HEADER + "1\n2\n# end: c\n")
-    )
+    spectrum = only_spectrum(put("a.txt", "# note: a\n# note: b\n# free text\n" + HEADER + "1\n2\n# end: c\n"))
     assert spectrum.metadata["note"] == "a\nb"
     assert spectrum.metadata["comment"] == "free text"
     assert spectrum.metadata["end"] == "c"
@@ -174,17 +170,13 @@ def test_an_energy_column_must_be_straight(put: Put) -> None:
     head = "# live_time_s: 1\nenergy_keV,counts\n"
     assert only_spectrum(put("a.csv", head + good)).energy_scale.gain_kev == pytest.approx(0.01)
     bent = "".join(f"{e:.3f},{i}\n" for i, e in enumerate(energies + 1e-5 * np.arange(50) ** 2))
-    with pytest.raises(
-        UncalibratedError, match=r"line 3: the energies do not rise in equal steps: channel \d+"
-    ):
+    with pytest.raises(UncalibratedError, match=r"line 3: the energies do not rise in equal steps: channel \d+"):
         read_measurement(put("b.csv", head + bent))
 
 
 def test_an_energy_column_and_the_header_must_agree(put: Put) -> None:
     rows = "".join(f"{200 * i},{i}\n" for i in range(9))
-    with pytest.raises(
-        SpectrumFileError, match=r"the header ends the energy scale at 0\.8 keV, .* at 1\.6 keV"
-    ):
+    with pytest.raises(SpectrumFileError, match=r"the header ends the energy scale at 0\.8 keV, .* at 1\.6 keV"):
         read_measurement(put("a.csv", HEADER + "energy_eV,counts\n" + rows))
 
 

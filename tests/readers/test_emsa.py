@@ -166,9 +166,7 @@ def test_missing_end_is_accepted_when_the_number_of_points_agrees(change: Change
         ),
     ],
 )
-def test_refused(
-    change: Change, old: str, new: str, kind: type[SpectrumFileError], place: str, found: str
-) -> None:
+def test_refused(change: Change, old: str, new: str, kind: type[SpectrumFileError], place: str, found: str) -> None:
     with pytest.raises(kind) as caught:
         read_measurement(change((old, new)))
     assert caught.value.place == place

@@ -85,11 +85,7 @@ def test_one_count_per_line(put: Put, text: str, counts: list[int]) -> None:
 def test_refused(
     put: Put, text: str, old: str, new: str, kind: type[SpectrumFileError], place: str, found: str
 ) -> None:
-    old, new = (
-        (old, new)
-        if old in text
-        else (old.replace("0.19\t40", "0.19\t39"), new.replace("0.19\t40", "0.19\t39"))
-    )
+    old, new = (old, new) if old in text else (old.replace("0.19\t40", "0.19\t39"), new.replace("0.19\t40", "0.19\t39"))
     assert old in text
     with pytest.raises(kind) as caught:
         read_measurement(put("a.mp2", text.replace(old, new)))

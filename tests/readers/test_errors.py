@@ -140,9 +140,7 @@ def test_live_time_zero(put: Put, samples: Samples, name: str) -> None:
 
 
 def test_unknown_format_names_the_known_ones(put: Put) -> None:
-    with pytest.raises(
-        UnknownFormatError, match=r"starts with b'<\?xml.*Known formats: .*EMSA/MAS \(\.msa\)"
-    ):
+    with pytest.raises(UnknownFormatError, match=r"starts with b'<\?xml.*Known formats: .*EMSA/MAS \(\.msa\)"):
         read_measurement(put("a.spx", '<?xml version="1.0"?>\n'))
     with pytest.raises(UnknownFormatError, match=r"has the suffix of Amptek MCA"):
         read_measurement(put("a.mca", "#F scan\n$X:\n#S 1\n1 2 3\n"))
@@ -189,11 +187,7 @@ def test_a_format_of_another_package_is_asked(
     def read(file: SpectrumBytes, profile: object) -> Measurement:
         return measurement_of(file.content.decode().strip())
 
-    plug_in(
-        SpectrumFormat(
-            name="other", suffixes=(".oth",), recognises=lambda head: head[:3] == b"OTH", read=read
-        )
-    )
+    plug_in(SpectrumFormat(name="other", suffixes=(".oth",), recognises=lambda head: head[:3] == b"OTH", read=read))
     assert read_measurement(put("a.xyz", "OTHER 1 2\n")).specimen == "OTHER 1 2"
     assert read_measurement(put("a.oth", "unknown\n")).specimen == "unknown"
     assert [known.name for known in readers.spectrum_formats()][-2:] == ["other", "delimited text"]

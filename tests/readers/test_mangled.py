@@ -76,9 +76,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mangled")
 
 
-@pytest.mark.parametrize(
-    "name", ["delimited", "emsa", "epsilon_mp2", "ortec_spe", "amptek_mca", "nexus_hdf5"]
-)
+@pytest.mark.parametrize("name", ["delimited", "emsa", "epsilon_mp2", "ortec_spe", "amptek_mca", "nexus_hdf5"])
 def test_only_our_errors_come_out(folder: Path, samples: dict[str, tuple[str, bytes]], name: str) -> None:
     file, content = samples[name]
     path = folder / file

@@ -92,9 +92,7 @@ def test_spectra_of_two_lengths_do_not_mix(tmp_path: Path, measurement_of: Make)
         write_hdf5(tmp_path / "a.h5", [])
 
 
-def test_damage_is_seen_before_hdf5_sees_the_file(
-    tmp_path: Path, samples: dict[str, tuple[str, bytes]]
-) -> None:
+def test_damage_is_seen_before_hdf5_sees_the_file(tmp_path: Path, samples: dict[str, tuple[str, bytes]]) -> None:
     content = samples["nexus_hdf5"][1]
     path = tmp_path / "a.h5"
     path.write_bytes(content[:-100])

@@ -84,9 +84,7 @@ def test_bruker_emsa_has_four_values_in_a_line(shared: Path, element: str) -> No
 @pytest.mark.parametrize("element", ["fe", "ti", "cr", "sn", "zr"])
 def test_bruker_emsa_with_negative_counts_at_the_zero_peak(shared: Path, element: str) -> None:
     path = shared / f"spectra/real/bruker_m4_msa/{element}_rh50kV_vac.msa"
-    with pytest.raises(
-        SpectrumFileError, match=r"line 57: channel 12\d holds -\d+ counts.*discard_below_kev"
-    ):
+    with pytest.raises(SpectrumFileError, match=r"line 57: channel 12\d holds -\d+ counts.*discard_below_kev"):
         read_measurement(path)
     spectrum = only_spectrum(path, profile(discard_below_kev=0.4))
     assert spectrum.counts[spectrum.centres_kev < 0.4].sum() == 0
@@ -95,9 +93,7 @@ def test_bruker_emsa_with_negative_counts_at_the_zero_peak(shared: Path, element
 
 def test_pixl_sum_states_a_live_time_beyond_its_real_time(shared: Path) -> None:
     path = shared / "spectra/real/pixl/bhvo2g_bulk_sum.msa"
-    with pytest.raises(
-        SpectrumFileError, match=r"line 15: REALTIME is 1601\.58 s, shorter than .* 13973\.4 s"
-    ):
+    with pytest.raises(SpectrumFileError, match=r"line 15: REALTIME is 1601\.58 s, shorter than .* 13973\.4 s"):
         read_measurement(path)
     given = profile(real_time_s=13973.4, replaces=["real_time_s"])
     spectrum = only_spectrum(path, given)
@@ -112,9 +108,7 @@ def test_configuration_is_no_spectrum(shared: Path, name: str) -> None:
         read_measurement(shared / "spectra/real/pixl" / name)
 
 
-@pytest.mark.parametrize(
-    "name", ["example1", "iso22029", "iso22029_xy_ncolumns2", "iso22029_scientific_notation"]
-)
+@pytest.mark.parametrize("name", ["example1", "iso22029", "iso22029_xy_ncolumns2", "iso22029_scientific_notation"])
 def test_energy_loss_is_refused_with_reason(shared: Path, name: str) -> None:
     with pytest.raises(SpectrumFileError, match="electron energy loss"):
         read_measurement(shared / f"spectra/real/emsa_iso22029/{name}.msa")

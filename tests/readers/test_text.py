@@ -13,9 +13,7 @@ from xrfree.readers._text import NumberBlock, decode, number
 PATH = Path("a.csv")
 NUMBERS = "0 7 12 84. 84.0 .5 1e3 +3 -2 1E+2"
 NO_NUMBERS = "nan inf 1_0 0x1 e5 1e999 ."
-PIECES = st.sampled_from(
-    [*NUMBERS.split(), *NO_NUMBERS.split(), ",", ",", ",", ";", "\n", "\n", "\n", " ", "\t"]
-)
+PIECES = st.sampled_from([*NUMBERS.split(), *NO_NUMBERS.split(), ",", ",", ",", ";", "\n", "\n", "\n", " ", "\t"])
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,7 @@ def test_json_without_assays_is_still_a_document(tmp_path):
 
 def test_refused_files_are_listed(tmp_path):
     write_refused_csv(tmp_path / "refused.csv", [Refusal(path="a,b.csv", specimen="P", reason="empty")])
-    assert (tmp_path / "refused.csv").read_text(
-        encoding="utf-8"
-    ) == 'path,specimen,reason\n"a,b.csv",P,empty\n'
+    assert (tmp_path / "refused.csv").read_text(encoding="utf-8") == 'path,specimen,reason\n"a,b.csv",P,empty\n'
 
 
 def test_files_are_replaced_as_a_whole(tmp_path):

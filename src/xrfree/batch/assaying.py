@@ -36,9 +36,7 @@ class BatchResult:
     refusals: tuple[Refusal, ...]
 
 
-def specimen_of(
-    measurement: Measurement, prepared: Prepared, entries: Mapping[str, SpecimenEntry] | None
-) -> Specimen:
+def specimen_of(measurement: Measurement, prepared: Prepared, entries: Mapping[str, SpecimenEntry] | None) -> Specimen:
     """What the specimen list says of a measurement's specimen, else what the method says of all specimens."""
     entry = (entries or {}).get(measurement.specimen)
     specimen = prepared.method.specimen if entry is None else entry.specimen

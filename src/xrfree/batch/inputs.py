@@ -48,9 +48,7 @@ class Inputs:
         return [refusal(path, specimen, error) for path in self.files[specimen]]
 
 
-def find_inputs(
-    paths: Iterable[Path | str], *, exclude: Iterable[Path | str | None] = ()
-) -> tuple[Path, ...]:
+def find_inputs(paths: Iterable[Path | str], *, exclude: Iterable[Path | str | None] = ()) -> tuple[Path, ...]:
     """Spectrum files among `paths` and, recursively, in the folders among them; sorted, each once.
 
     exclude : documents of the same command, which may lie among the spectra; None is skipped.
@@ -74,11 +72,7 @@ def _files_in(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(root, name)
-            if (
-                not name.startswith(".")
-                and path.suffix.lower() not in _OTHER_SUFFIXES
-                and not _is_own_table(path)
-            ):
+            if not name.startswith(".") and path.suffix.lower() not in _OTHER_SUFFIXES and not _is_own_table(path):
                 yield path
 
 
@@ -166,9 +160,7 @@ def _grouped(pieces: Iterable[_Piece], refusals: Iterable[Refusal]) -> Inputs:
         if usable:
             measurements.append(_merged(specimen, usable))
             files[specimen] = tuple(dict.fromkeys(piece.path for piece in usable))
-    return Inputs(
-        measurements=tuple(measurements), files=MappingProxyType(files), refusals=sorted_refusals(refused)
-    )
+    return Inputs(measurements=tuple(measurements), files=MappingProxyType(files), refusals=sorted_refusals(refused))
 
 
 def _without_conflicts(specimen: str, pieces: Sequence[_Piece]) -> tuple[list[_Piece], list[Refusal]]:

@@ -51,9 +51,7 @@ def in_order(
     return [results[i] for i in range(len(items))]
 
 
-def _in_this_process(
-    function: Callable[[Any], Any], items: Sequence[Any], progress: Progress | None
-) -> list[Any]:
+def _in_this_process(function: Callable[[Any], Any], items: Sequence[Any], progress: Progress | None) -> list[Any]:
     results = []
     for item in items:
         results.append(function(item))

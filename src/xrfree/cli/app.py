@@ -37,9 +37,7 @@ SpecimensOption = Annotated[
 ]
 ProfileOption = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE", help="Reader profile (.toml): what the spectrum files do not say themselves."
-    ),
+    typer.Option(metavar="FILE", help="Reader profile (.toml): what the spectrum files do not say themselves."),
 ]
 
 
@@ -89,9 +87,7 @@ def _xrfree(
 def assay(
     paths: Paths,
     method: MethodOption,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")
-    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")],
     instrument: InstrumentOption = None,
     calibration: Annotated[
         Path | None,
@@ -146,9 +142,7 @@ def calibrate(
     method: MethodOption,
     certificates: Annotated[
         Path,
-        typer.Option(
-            metavar="PATH", help="Certificates of the standards: a .toml, a folder of them, or a .csv."
-        ),
+        typer.Option(metavar="PATH", help="Certificates of the standards: a .toml, a folder of them, or a .csv."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration to write (.toml).")],
     instrument: InstrumentOption = None,
@@ -187,9 +181,7 @@ def calibrate_instrument(
     method: MethodOption,
     specimens: Annotated[
         Path,
-        typer.Option(
-            "--specimens", "-s", metavar="FILE", help="List (.csv) of the pure compounds with formulas."
-        ),
+        typer.Option("--specimens", "-s", metavar="FILE", help="List (.csv) of the pure compounds with formulas."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Instrument to write (.toml).")],
     instrument: InstrumentOption = None,

@@ -174,9 +174,7 @@ def _is_formula(text: str) -> bool:
 def _tell_fits(found: InstrumentFit) -> None:
     for label, areas in zip(found.labels, found.fits, strict=True):
         reason = "" if areas.verdict is FitVerdict.GOOD else f": {areas.reason}"
-        console.say(
-            f"  {label}: {areas.verdict}, deviance per degree of freedom {areas.reduced_deviance:.2f}{reason}"
-        )
+        console.say(f"  {label}: {areas.verdict}, deviance per degree of freedom {areas.reduced_deviance:.2f}{reason}")
 
 
 def _write_page(path: Path, found: InstrumentFit, documents: Documents) -> None:

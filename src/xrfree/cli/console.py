@@ -73,8 +73,6 @@ def waiting(what: str) -> Iterator[None]:
 def note_compilation() -> None:
     """Say that a first run takes longer, unless compiled kernels lie on the disk already."""
     spec = find_spec("xrfree.kernels")
-    folders = (
-        [] if spec is None or spec.submodule_search_locations is None else spec.submodule_search_locations
-    )
+    folders = [] if spec is None or spec.submodule_search_locations is None else spec.submodule_search_locations
     if not any(any(Path(folder, "__pycache__").glob("*.nbc")) for folder in folders):
         note("First run: compiling the numerical kernels, once; this takes up to a minute.")

@@ -54,8 +54,6 @@ def load_spectra(paths: Sequence[Path], *, profile: Path | None, exclude: Sequen
     files = find_inputs(paths, exclude=[*exclude, profile])
     if not files:
         places = ", ".join(str(path) for path in paths)
-        raise XrfreeError(
-            f"no spectrum file found in {places}. Name spectrum files, or a folder that holds some."
-        )
+        raise XrfreeError(f"no spectrum file found in {places}. Name spectrum files, or a folder that holds some.")
     with console.progress("reading") as progress:
         return read_inputs(files, profile=stated, progress=progress)

@@ -17,9 +17,7 @@ def document_text(data: Mapping[str, Any], *, comment: str = "") -> str:
 
 def _sections(table: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
     """Text of one table and of the tables inside it, each with its heading."""
-    lines = [
-        f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)
-    ]
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in table.items() if not isinstance(value, Mapping)]
     inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
     heading = [f"[{'.'.join(map(_key, names))}]"] if names and (lines or not inner) else []
     if heading or lines:

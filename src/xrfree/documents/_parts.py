@@ -141,9 +141,7 @@ def exactly_one(document: BaseModel, *keys: str) -> None:
         raise refused(f"expected exactly one of the keys {' and '.join(keys)}")
 
 
-def exact_in_unit(
-    value: float, near: float, back: Callable[[float], float], *, digits: int = 17
-) -> float | None:
+def exact_in_unit(value: float, near: float, back: Callable[[float], float], *, digits: int = 17) -> float | None:
     """Shortest number in another unit that reads back as exactly `value`; None where there is none.
 
     near : the value in the other unit, to within rounding; back : from the other unit.
@@ -170,9 +168,7 @@ def read_document(model: type[DocumentModel], path: Path) -> DocumentModel:
 
 def identity(document: BaseModel, *, without: frozenset[str] = frozenset()) -> str:
     """SHA-256 (hex) of what a document says: 15 and 15.0 are the same, and so are all orders of keys."""
-    return document_sha256(
-        document.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(without))
-    )
+    return document_sha256(document.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(without)))
 
 
 def write_document(model: type[BaseModel], path: Path | str, data: dict[str, Any], comment: str) -> None:

@@ -104,15 +104,12 @@ def save_certificate(material: ReferenceMaterial, path: Path | str, *, comment: 
 
 def certificate_data(material: ReferenceMaterial) -> dict[str, Any]:
     """Plain data of a certificate document; what all values have in common stands at the top."""
-    shared = {
-        key: _common(getattr(v, key) for v in material.values) for key in ("kind", "assigned_by", "basis")
-    }
+    shared = {key: _common(getattr(v, key) for v in material.values) for key in ("kind", "assigned_by", "basis")}
     head: dict[str, Any] = {"schema": SCHEMA, "name": material.name}
     head |= {key: getattr(material, key) for key in ("matrix", "certificate", "date", "source")}
     head |= shared
     head["values"] = [
-        {key: value for key, value in _value_data(v).items() if shared.get(key) is None}
-        for v in material.values
+        {key: value for key, value in _value_data(v).items() if shared.get(key) is None} for v in material.values
     ]
     return {key: value for key, value in head.items() if value not in (None, "")}
 
@@ -151,9 +148,7 @@ def _value(document: CertificateDocument, index: int, path: Path) -> ReferenceVa
             basis=basis,
         )
     except DomainError as problem:
-        raise DocumentError(
-            path, place=place, found=str(problem), remedy="Compare with the certificate"
-        ) from problem
+        raise DocumentError(path, place=place, found=str(problem), remedy="Compare with the certificate") from problem
 
 
 def _choices(options: Iterable[str]) -> str:
@@ -164,9 +159,7 @@ def _material(path: Path, place: str, **fields: Any) -> ReferenceMaterial:
     try:
         return ReferenceMaterial(**fields)
     except DomainError as problem:
-        raise DocumentError(
-            path, place=place, found=str(problem), remedy="Compare with the certificate"
-        ) from problem
+        raise DocumentError(path, place=place, found=str(problem), remedy="Compare with the certificate") from problem
 
 
 def _load_folder(folder: Path) -> tuple[ReferenceMaterial, ...]:
@@ -200,8 +193,7 @@ def _load_table(path: Path) -> tuple[ReferenceMaterial, ...]:
     if not values:
         raise DocumentError(path, found="holds no value below its header", remedy="Add one row per value")
     return tuple(
-        _material(path, "", name=name, values=tuple(found), source=path.name)
-        for name, found in values.items()
+        _material(path, "", name=name, values=tuple(found), source=path.name) for name, found in values.items()
     )
 
 
@@ -265,9 +257,7 @@ def _row_value(row: Mapping[str, str], path: Path, place: str) -> ReferenceValue
             basis=_basis(row["basis"]),
         )
     except ValueError as problem:  # a DomainError, or a word that is not one of an enumeration's
-        raise DocumentError(
-            path, place=place, found=str(problem), remedy="Compare with the certificate"
-        ) from problem
+        raise DocumentError(path, place=place, found=str(problem), remedy="Compare with the certificate") from problem
 
 
 def _basis(text: str) -> Basis:

@@ -291,9 +291,7 @@ def _tube(document: TubeDocument) -> Tube:
         anode=document.anode,
         voltage_kv=document.voltage_kv,
         window=tuple(map(absorber, document.window)),
-        electron_incidence_rad=_either(
-            document.electron_incidence_deg, math.radians, document.electron_incidence_rad
-        ),
+        electron_incidence_rad=_either(document.electron_incidence_deg, math.radians, document.electron_incidence_rad),
         take_off_angle_rad=_either(document.take_off_deg, math.radians, document.take_off_rad),
     )
 

@@ -143,9 +143,7 @@ def load_method(path: Path | str) -> Method:
     path = Path(path)
     document = read_document(MethodDocument, path)
     for place, found in _contradictions(document):
-        raise DocumentError(
-            path, place=place_in_document(place), found=found, remedy="Correct one of the two places"
-        )
+        raise DocumentError(path, place=place_in_document(place), found=found, remedy="Correct one of the two places")
     regions = tuple(_region(i, region, path) for i, region in enumerate(document.regions))
     unseen = _unseen(document.unseen, path)
     specimen = None if document.specimen is None else _specimen(document.specimen, path)

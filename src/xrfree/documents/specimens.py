@@ -92,9 +92,7 @@ def load_specimens(path: Path | str) -> dict[str, SpecimenEntry]:
             )
         entries[name], lines[name] = _entry(row), row.line
     if not entries:
-        raise DocumentError(
-            path, found="holds no specimen below its header", remedy="Add one row per specimen"
-        )
+        raise DocumentError(path, found="holds no specimen below its header", remedy="Add one row per specimen")
     return entries
 
 

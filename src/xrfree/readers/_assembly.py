@@ -68,9 +68,7 @@ class Statement:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-def assemble(
-    file: SpectrumBytes, statements: Iterable[Statement], profile: ReaderProfile | None
-) -> Measurement:
+def assemble(file: SpectrumBytes, statements: Iterable[Statement], profile: ReaderProfile | None) -> Measurement:
     """The measurement that a file and a profile state together."""
     said = list(statements)
     spectra: dict[str, Spectrum] = {}
@@ -305,9 +303,7 @@ def _real_time(
     return real.value, {}
 
 
-def _name(
-    path: Path, key: str, stated: str | None, given: str | None, profile: ReaderProfile | None
-) -> str | None:
+def _name(path: Path, key: str, stated: str | None, given: str | None, profile: ReaderProfile | None) -> str | None:
     """One name out of file and profile; where both speak they must agree."""
     stated = " ".join(stated.split()) if stated else None
     if given is None or (stated and stated == given):
@@ -360,17 +356,13 @@ def _positive(path: Path, stated: Stated | None, unit: str) -> float | None:
     return None if stated is None else stated.value
 
 
-def straight_scale(
-    path: Path, energies_kev: NDArray[np.float64], *, tolerance_kev: float, place: str
-) -> StatedScale:
+def straight_scale(path: Path, energies_kev: NDArray[np.float64], *, tolerance_kev: float, place: str) -> StatedScale:
     """The straight line through the energies of all channels; an error if they do not lie on one.
 
     tolerance_kev : how far an energy may lie from the line, e.g. one unit of its last printed digit.
     """
     if energies_kev.size < 2:
-        raise UncalibratedError(
-            path, place=place, found="one channel makes no energy scale", remedy=EXPORT_AGAIN
-        )
+        raise UncalibratedError(path, place=place, found="one channel makes no energy scale", remedy=EXPORT_AGAIN)
     channel = np.arange(energies_kev.size, dtype=np.float64)
     centred = channel - channel.mean()
     with np.errstate(all="ignore"):

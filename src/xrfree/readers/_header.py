@@ -49,8 +49,7 @@ def single(path: Path, items: Iterable[HeaderItem]) -> HeaderItem | None:
             raise SpectrumFileError(
                 path,
                 place=item.place,
-                found=f"{item.key} is {shown(item.value)}, but {shown(found[0].value)} in line "
-                f"{found[0].line}",
+                found=f"{item.key} is {shown(item.value)}, but {shown(found[0].value)} in line {found[0].line}",
                 remedy=f"The file contradicts itself: {EXPORT_AGAIN.lower()}",
             )
     return found[0] if found else None

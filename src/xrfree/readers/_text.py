@@ -185,9 +185,7 @@ class NumberBlock:
         values = [self._value(line, token) for line, row in self._tokens(commas=commas) for token in row]
         return np.array(values, dtype=np.float64)
 
-    def _table_by_line(
-        self, separator: str | None, columns: Sequence[int], n_columns: int
-    ) -> NDArray[np.float64]:
+    def _table_by_line(self, separator: str | None, columns: Sequence[int], n_columns: int) -> NDArray[np.float64]:
         values = []
         for line, text in self.rows():
             fields = split_fields(text, separator)

@@ -151,9 +151,7 @@ def _refuse_other_length(path: Path, sections: list[_Section], n_channels: int) 
         for line_number, line in enumerate(section.lines, section.line):
             match = _CHANNELS.match(line.strip()) if section.name == "DP5 CONFIGURATION" else None
             if match is not None:
-                refuse_length(
-                    path, place=f"line {line_number}", found=n_channels, stated=int(match[1][:9]), key="MCAC"
-                )
+                refuse_length(path, place=f"line {line_number}", found=n_channels, stated=int(match[1][:9]), key="MCAC")
 
 
 def _refuse_dead_time(path: Path, live: Stated | None, real: Stated | None, items: list[HeaderItem]) -> None:
@@ -234,8 +232,7 @@ def _unit_kev(path: Path, section: _Section, label: str, top: float) -> float:
     raise UncalibratedError(
         path,
         place=f"line {section.line}",
-        found=f"the unit of the calibration points is not stated, and an axis up to {top:g} may be in "
-        "eV or in keV",
+        found=f"the unit of the calibration points is not stated, and an axis up to {top:g} may be in eV or in keV",
         remedy="Set the label of the calibration to keV or eV and save the spectrum again",
     )
 

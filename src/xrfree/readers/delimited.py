@@ -261,12 +261,7 @@ def _column_names(
     line = header[-1][1].strip()
     fields = split_fields(line.lstrip("#").strip(), layout.separator)
     is_key = line.startswith("#") and _KEY_VALUE.fullmatch(line) is not None
-    if (
-        is_key
-        or len(fields) != n_columns
-        or not all(fields)
-        or any(number(field) is not None for field in fields)
-    ):
+    if is_key or len(fields) != n_columns or not all(fields) or any(number(field) is not None for field in fields):
         return (), header
     if n_columns == 1 and _normal(fields[0]) not in _COUNTS_NAMES:
         return (), header
@@ -498,9 +493,7 @@ def _refuse_other_scale(
 ) -> None:
     last = n_channels - 1.0
     ends = (0.0, last)
-    apart = max(
-        abs(header.zero_kev - column.zero_kev + (header.gain_kev - column.gain_kev) * i) for i in ends
-    )
+    apart = max(abs(header.zero_kev - column.zero_kev + (header.gain_kev - column.gain_kev) * i) for i in ends)
     if not apart <= tolerance_kev + 0.01 * abs(header.gain_kev):
         raise SpectrumFileError(
             table.path,

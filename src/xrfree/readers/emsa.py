@@ -152,8 +152,7 @@ def _refuse_other_signal(parts: _File) -> None:
         raise SpectrumFileError(
             parts.path,
             place=item.place,
-            found=f"{item.key} is {item.value}: this is an {reason} spectrum, not an "
-            "energy-dispersive X-ray spectrum",
+            found=f"{item.key} is {item.value}: this is an {reason} spectrum, not an energy-dispersive X-ray spectrum",
             remedy="Remove the file from the batch",
         )
     rate = parts.value("YUNITS")
@@ -217,8 +216,7 @@ def _refuse_other_length(parts: _File, item: HeaderItem, found: int, n_points: i
         raise SpectrumFileError(
             parts.path,
             place=f"line {parts.numbers.first_line + parts.numbers.text.count(chr(10))}",
-            found="the file ends without #ENDOFDATA in the middle of a line, so the last number may "
-            "be incomplete",
+            found="the file ends without #ENDOFDATA in the middle of a line, so the last number may be incomplete",
             remedy=f"Copy the file again, or {EXPORT_AGAIN.lower()}",
         )
 
@@ -280,9 +278,7 @@ def _quantity(parts: _File, key: str, units: set[str], detector: int, n_detector
         raise _bad_quantity(parts, item, f"one number or {n_detectors}, one per detector")
     match = _VALUE_UNIT.fullmatch(values[detector if len(values) > 1 else 0])
     value = number(match[1]) if match is not None else None
-    said = {
-        unit.lower() for unit in (_name_and_unit(item.key)[1], match[2] if match is not None else "") if unit
-    }
+    said = {unit.lower() for unit in (_name_and_unit(item.key)[1], match[2] if match is not None else "") if unit}
     if value is None or not said <= units:
         raise _bad_quantity(parts, item, f"a number in {min(units)}" if units else "a number")
     return Stated(value, item.key, item.place)
@@ -344,9 +340,7 @@ def _refuse_other_zero_channel(parts: _File, offset_channels: float) -> None:
         )
 
 
-def _refuse_other_energies(
-    parts: _File, scale: StatedScale, energies: Sequence[float] | NDArray[np.float64]
-) -> None:
+def _refuse_other_energies(parts: _File, scale: StatedScale, energies: Sequence[float] | NDArray[np.float64]) -> None:
     units = parts.required("XUNITS")
     printed_kev = np.asarray(energies) * _unit_kev(parts.path, units)
     expected_kev = scale.zero_kev + scale.gain_kev * np.arange(printed_kev.size)

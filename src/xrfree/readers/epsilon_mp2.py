@@ -67,9 +67,7 @@ def _split(path: Path, text: str) -> tuple[list[HeaderItem], str, int]:
     )
 
 
-def _channels(
-    path: Path, body: str, line: int
-) -> tuple[NumberBlock, NDArray[np.float64], NDArray[np.float64] | None]:
+def _channels(path: Path, body: str, line: int) -> tuple[NumberBlock, NDArray[np.float64], NDArray[np.float64] | None]:
     """The block of numbers, the counts, and the energies where there is such a column."""
     head, _, rest = body.partition("\n")
     if "\t" not in head:
@@ -183,6 +181,4 @@ def _refuse_other_energies(path: Path, scale: StatedScale, energies: NDArray[np.
         )
 
 
-FORMAT = SpectrumFormat(
-    name="PANalytical Epsilon", suffixes=(".mp2", ".mps"), recognises=recognises, read=read
-)
+FORMAT = SpectrumFormat(name="PANalytical Epsilon", suffixes=(".mp2", ".mps"), recognises=recognises, read=read)

@@ -351,10 +351,7 @@ def _batches(path: Path, opened: Any, source: SourceFile) -> Iterator[list[_Row]
     n_batch = max(1, _BATCH_VALUES // n_channels)
     for start in range(0, n_spectra, n_batch):
         stop = min(n_spectra, start + n_batch)
-        values = {
-            name: (column.asstr() if name in _TEXTS else column)[start:stop]
-            for name, column in columns.items()
-        }
+        values = {name: (column.asstr() if name in _TEXTS else column)[start:stop] for name, column in columns.items()}
         yield [
             _row(path, {name: column[i] for name, column in values.items()}, start + i, source)
             for i in range(stop - start)
@@ -488,6 +485,4 @@ def _number_or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-FORMAT = SpectrumFormat(
-    name="xrfree HDF5", suffixes=(".h5", ".hdf5", ".nxs", ".nx5"), recognises=recognises, read=read
-)
+FORMAT = SpectrumFormat(name="xrfree HDF5", suffixes=(".h5", ".hdf5", ".nxs", ".nx5"), recognises=recognises, read=read)

@@ -134,18 +134,14 @@ def _counts(path: Path, data: _Block) -> tuple[int, NumberBlock, NDArray[np.floa
     head, _, rest = data.text.partition("\n")
     limits = [number(token) for token in head.split()]
     if len(limits) != 2 or any(limit is None or limit < 0 or limit % 1 for limit in limits):
-        raise _bad_data(
-            path, data, f"$DATA: starts with {shown(head)}, expected the first and the last channel"
-        )
+        raise _bad_data(path, data, f"$DATA: starts with {shown(head)}, expected the first and the last channel")
     first, last = (int(limit) for limit in limits if limit is not None)
     if not first <= last < first + MAX_CHANNELS or last > 2 * MAX_CHANNELS:
         raise _bad_data(path, data, f"$DATA: says channels {first} to {last}")
     numbers = NumberBlock(path=path, text=rest, first_line=data.line + 1)
     counts = numbers.flat()
     if counts.size != last - first + 1:
-        raise _bad_data(
-            path, data, f"$DATA: says channels {first} to {last}, but {counts.size} counts follow"
-        )
+        raise _bad_data(path, data, f"$DATA: says channels {first} to {last}, but {counts.size} counts follow")
     return first, numbers, counts
 
 

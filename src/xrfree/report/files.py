@@ -49,6 +49,4 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, error: OSError) -> XrfreeError:
     reason = error.strerror or type(error).__name__
-    return XrfreeError(
-        f"{path} cannot be written ({reason}). Choose another place, or check permissions and space."
-    )
+    return XrfreeError(f"{path} cannot be written ({reason}). Choose another place, or check permissions and space.")

@@ -99,9 +99,7 @@ def write_report(
     write_text(path, report_html(assays, refusals, created=created, title=title))
 
 
-def report_html(
-    assays: Sequence[Assay], refusals: Sequence[Refusal], *, created: dt.datetime, title: str = ""
-) -> str:
+def report_html(assays: Sequence[Assay], refusals: Sequence[Refusal], *, created: dt.datetime, title: str = "") -> str:
     """Text of the report; everything that comes from outside is escaped."""
     analytes = tuple(dict.fromkeys(a for assay in assays for a in assay.analytes))
     units = {a: display_unit(_fractions(assays, a)) for a in analytes}

@@ -124,8 +124,7 @@ def assay_document(assay: Assay) -> dict[str, Any]:
         "iterations": int(assay.iterations),
         "recipe": {
             "sources": [
-                {"path": path, "sha256": sha}
-                for path, sha in zip(recipe.sources, recipe.source_sha256, strict=True)
+                {"path": path, "sha256": sha} for path, sha in zip(recipe.sources, recipe.source_sha256, strict=True)
             ],
             "method": recipe.method,
             "method_sha256": recipe.method_sha256,
@@ -158,8 +157,7 @@ def _areas_document(areas: NetAreas) -> dict[str, Any]:
 
 def _parameters(parameters: Mapping[str, tuple[float, float]]) -> dict[str, dict[str, float | None]]:
     return {
-        name: {"value": _number(value), "standard_uncertainty": _number(u)}
-        for name, (value, u) in parameters.items()
+        name: {"value": _number(value), "standard_uncertainty": _number(u)} for name, (value, u) in parameters.items()
     }
 
 
