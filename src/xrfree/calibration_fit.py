@@ -32,8 +32,8 @@ FloatArray = NDArray[np.float64]
 FEWEST_STANDARDS = 2
 LEAST_SIGNIFICANT = 4.0
 """A line group is calibrated when at least one standard shows it with this many standard uncertainties."""
-_SCATTER_SCALE = 0.02
-_ABSOLUTE_SCALE = 3.0
+_SCATTER_SCALE = 0.01
+_ABSOLUTE_SCALE = 1.0
 _BLANK_SCALE = 10.0
 """Scales of the weak priors: relative scatter; absolute scatter and blank in counting uncertainties."""
 
@@ -223,7 +223,8 @@ def _fit_sensitivity(observations: Sequence[_Observation], *, prior: tuple[float
         log_k, blank, relative, absolute = parameters
         away = rate / (np.exp(log_k) * strength) - blank * typical - content
         variance = variances(log_k, relative, absolute)
-        weak = (relative / _SCATTER_SCALE) ** 2 + (absolute / _ABSOLUTE_SCALE) ** 2 + (blank / _BLANK_SCALE) ** 2
+        scatters = np.array([relative / _SCATTER_SCALE, absolute / _ABSOLUTE_SCALE])
+        weak = np.sum(scatters**2 - 2.0 * np.log(np.abs(scatters) + 1e-12)) + (blank / _BLANK_SCALE) ** 2
         known = ((log_k - prior[0]) / prior[1]) ** 2
         return float(np.sum(away**2 / variance + np.log(variance)) + weak + known)
 

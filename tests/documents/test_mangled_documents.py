@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrfree.documents.calibration import load_calibration
+from xrfree.documents.certificates import load_certificate
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.method import load_method
 from xrfree.documents.shipped import shipped_path
@@ -51,6 +52,15 @@ clusters = ["La L2-M4,5", "La L3-N4,5"]
 deviation = [0.01, -0.02]
 covariance = [[4e-4], [1e-4, 9e-4]]
 """
+CERTIFICATE = """schema = "xrfree/certificate/1"
+name = "Ore"
+date = 2024-05-02
+basis = "dry"
+values = [
+    { component = "Ce", mass_fraction = 0.0018, between_laboratory_sd = 7e-05, assigned_by = "fusion" },
+    { component = "SiO2", mass_fraction = 0.498, expanded_uncertainty = 0.004, coverage_factor = 2.0 },
+]
+"""
 SPECIMENS = """specimen,role,form,density_g_cm3,thickness_cm,loss_on_ignition,flux,sample_g,flux_g,ignited_mass_per_g_sample,formula
 P01,standard,pressed powder,3.2,0.5,0.157,,,,,
 B01,standard,fused bead,2.4,0.3,0.157,Li2B4O7:LiBO2 12:22,0.66,7.2,0.85,
@@ -70,6 +80,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "instrument": (load_instrument, example("instrument") + CALIBRATED),
     "method": (load_method, example("method")),
     "calibration": (load_calibration, CALIBRATION),
+    "certificate": (load_certificate, CERTIFICATE),
     "specimens": (load_specimens, SPECIMENS),
 }
 
