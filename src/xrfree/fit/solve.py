@@ -139,13 +139,7 @@ def solve(
     Raises FitError when a parameter is not determined by data and priors.
     """
     problem = _Problem(models, shared, priors)
-    values = problem.mean.copy()
-    given = start or {}
-    for i, name in enumerate(problem.names):
-        values[i] = given.get(name, values[i])
-    if not given:
-        _linear_start(problem, values)
-    state = _evaluated(problem, values)
+    state = _evaluated(problem, _start_values(problem, start or {}))
     steps: list[float] = []
     covariance = np.zeros_like(problem.precision)
     for iteration in range(MAX_ITERATIONS):
@@ -161,14 +155,28 @@ def solve(
             iteration, [problem.values_of(k, state.values) for k in range(len(models))]
         ):
             state = _evaluated(problem, state.values)
+    return _solution(problem, state, covariance, steps, converged=steps[-1] < tolerance)
+
+
+def _start_values(problem: _Problem, given: Mapping[str, float]) -> FloatArray:
+    """First values: the given ones, else prior means with a linear fit of areas and background."""
+    values = np.array([given.get(name, mean) for name, mean in zip(problem.names, problem.mean, strict=True)])
+    if not given:
+        _linear_start(problem, values)
+    return values
+
+
+def _solution(
+    problem: _Problem, state: _State, covariance: FloatArray, steps: Sequence[float], *, converged: bool
+) -> Solution:
     expected = tuple(np.maximum(e.expected, _SMALLEST_EXPECTED) for e in state.evaluations)
     return Solution(
         names=problem.names,
         values=state.values,
         covariance=covariance,
         expected=expected,
-        deviance=tuple(poisson_deviance(m.counts, mu) for m, mu in zip(models, expected, strict=True)),
-        converged=steps[-1] < tolerance,
+        deviance=tuple(poisson_deviance(m.counts, mu) for m, mu in zip(problem.models, expected, strict=True)),
+        converged=converged,
         steps=tuple(steps),
     )
 
