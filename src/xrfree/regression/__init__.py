@@ -1,0 +1,1 @@
+"""Linear calibration curves with errors in all columns, and every question a calibration engineer asks of them."""
