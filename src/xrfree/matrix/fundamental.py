@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xrfree.atomic import XrayLine, _tables, emission_lines
 from xrfree.errors import DomainError
 from xrfree.instrument import Detector, InstrumentCondition
+from xrfree.kernels import sherman
 from xrfree.matrix.tube import transmission, tube_continuum, tube_lines
 
 FloatArray = NDArray[np.float64]
@@ -30,7 +31,10 @@ _PANEL_RATIO = 1.12
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(2)
 _EXCITING_FRACTION = 2e-3
 _EMITTED_FRACTION = 1e-4
-_MAIN_CONTENT = 5e-3
+_ROOT_COSINE, _ROOT_WEIGHT = np.polynomial.legendre.leggauss(32)
+_COSINE = (0.5 * (_ROOT_COSINE + 1.0)) ** 2
+_COSINE_WEIGHT = 0.5 * (_ROOT_COSINE + 1.0) * _ROOT_WEIGHT
+"""Nodes for integrals over the cosine of a direction; its root is even, because thin layers shine at small angles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,17 +248,17 @@ def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g
     the scattered term is S_l with the scattered photons in the place of the lines j, scattering taken as isotropic
 
     mass_fraction : shape (n_elements,), kg/kg, of the whole specimen (all absorbers included).
-    areal_density_g_cm2 : density times thickness; np.inf for a thick specimen. The secondary term takes the
-        radiation inside the specimen as if it were thick, less what leaves through the back unseen; a specimen so thin
-        that this matters for its main elements raises DomainError.
+    areal_density_g_cm2 : density times thickness; np.inf for a thick specimen. Of a thin one, S_l lacks what its lines
+        lose through the back; the scattered term takes scattering as in a thick specimen.
     """
     weights = np.maximum(mass_fraction, 0.0)
     sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
     a = weights @ model.tube_attenuation / sin_in
     b = weights @ model.line_attenuation / sin_out
-    geometry = _escape_integral(a, b, areal_density_g_cm2) * model.flux[:, None]
+    geometry = _escape_integral(a, b, areal_density_g_cm2)
+    geometry *= model.flux
     per_line = model.line_fraction * model.efficiency / (4.0 * np.pi * sin_in)
-    shells = geometry.T @ model.group_production.T
+    shells = geometry @ model.group_production.T
     primary = per_line * shells[np.arange(len(model.lines)), model.line_group]
     secondary = per_line * _enhancement(model, weights, a, b, geometry, shells, areal_density_g_cm2)
     exciting, rayleigh, compton = (per_line * part for part in _after_scattering(model, weights, a, b, geometry))
@@ -262,10 +266,10 @@ def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g
 
 
 def _escape_integral(a: FloatArray, b: FloatArray, areal_density: float) -> FloatArray:
-    """A = [1 - exp(-(a + b) ρd)] / (a + b), shape (n_energies, n_lines)."""
-    path = a[:, None] + b[None, :]
+    """A = [1 - exp(-(a + b) ρd)] / (a + b), shape (n_lines, n_energies)."""
+    path = np.add.outer(b, a)
     if np.isinf(areal_density):
-        return 1.0 / path
+        return np.asarray(np.reciprocal(path, out=path))
     return np.asarray(-np.expm1(-path * areal_density) / path)
 
 
@@ -279,35 +283,30 @@ def _enhancement(
     areal_density: float,
 ) -> FloatArray:
     """Decays per line caused by lines of the specimen itself, before the factors all excitation shares."""
-    j = model.exciting_line
-    group_j = model.line_group[j]
-    strength_j = weights[model.group_element][group_j] * model.line_fraction[j]
-    mu_j = weights @ model.exciting_attenuation
-    inward = np.log1p(a[:, None] / mu_j) / a[:, None] * model.group_production.T[:, group_j]
-    first = geometry.T @ inward
-    second = shells[:, group_j] * (np.log1p(b[:, None] / mu_j) / b[:, None])
-    excited = 0.5 * (first + second) * model.exciting_production[model.line_group]
-    own = shells[np.arange(len(model.lines)), model.line_group]
-    lost = np.exp(-mu_j * areal_density)
-    main = np.where(strength_j > _MAIN_CONTENT, strength_j, 0.0)
-    _refuse_transparent(model, excited @ (main * lost) / np.maximum(own, 1e-300))
-    return np.asarray(excited @ (strength_j * (1.0 - lost)))
-
-
-def _refuse_transparent(model: Excitation, doubtful: FloatArray) -> None:
-    """Raise where exciting lines that leave the specimen through its back would change a line by over 2 %."""
-    worst = int(np.argmax(doubtful))
-    if doubtful[worst] > 0.02:
-        line = model.lines[worst]
-        raise DomainError(
-            f"the specimen is too thin for its own radiation: {line.element} {line.siegbahn} would be wrong by "
-            f"{doubtful[worst]:.1%}; state its true thickness and density, or prepare a thicker specimen"
-        )
-
-
-def _mutual(a: FloatArray, b: FloatArray, mu: FloatArray) -> FloatArray:
-    """½ [ln(1 + a/μ)/a + ln(1 + b/μ)/b], the part of Sherman's secondary term that depends on depth."""
-    return np.asarray(0.5 * (np.log1p(a / mu) / a + np.log1p(b / mu) / b))
+    group = model.line_group[model.exciting_line]
+    strength = weights[model.group_element][group] * model.line_fraction[model.exciting_line]
+    mu = weights @ model.exciting_attenuation
+    inward = np.zeros((mu.size, a.size))
+    sherman.inward_sums(inward, a, mu, strength, model.group_production, group)
+    outward = np.zeros((b.size, len(model.groups)))
+    sherman.outward_sums(outward, b, mu, strength, group, model.exciting_production, model.line_group)
+    by_group = model.exciting_production @ inward
+    half_space = 0.5 * ((geometry * by_group[model.line_group]).sum(axis=1) + (outward * shells).sum(axis=1))
+    if np.isinf(areal_density):
+        return np.asarray(half_space)
+    missing = np.zeros(b.size)
+    source = (
+        strength,
+        model.flux * model.group_production,
+        group,
+        model.exciting_production,
+        model.line_group,
+        _COSINE,
+        _COSINE_WEIGHT,
+    )
+    sherman.lost_downwards(missing, a, b, mu, areal_density, *source)
+    sherman.gained_upwards(missing, a, b, mu, areal_density, a, mu, *source)
+    return np.asarray(half_space - missing)
 
 
 def _after_scattering(
@@ -317,12 +316,20 @@ def _after_scattering(
 
     Before the excitation (Rayleigh and Compton together); after it by Rayleigh; after it by Compton scattering.
     """
-    sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
-    elastic = model.group_production.T[:, model.line_group]
-    inelastic = model.compton_production.T[:, model.line_group]
-    before = (weights @ model.tube_rayleigh)[:, None] * elastic * _mutual(a[:, None], b, (a * sin_in)[:, None])
-    mu_compton = (weights @ model.compton_attenuation)[:, None]
-    before += (weights @ model.tube_compton)[:, None] * inelastic * _mutual(a[:, None], b, mu_compton)
-    after = (geometry * elastic * _mutual(a[:, None], b, b * sin_out)).sum(axis=0)
-    exciting = np.asarray((geometry * before).sum(axis=0))
-    return exciting, (weights @ model.line_rayleigh) * after, (weights @ model.line_compton) * after
+    before, after = np.zeros(b.size), np.zeros(b.size)
+    sherman.scattering_sums(
+        before,
+        after,
+        geometry,
+        a,
+        b,
+        weights @ model.compton_attenuation,
+        weights @ model.tube_rayleigh,
+        weights @ model.tube_compton,
+        model.group_production,
+        model.compton_production,
+        model.line_group,
+        np.sin(model.condition.incidence_angle_rad),
+        np.sin(model.condition.take_off_angle_rad),
+    )
+    return before, (weights @ model.line_rayleigh) * after, (weights @ model.line_compton) * after
