@@ -1,0 +1,1 @@
+"""Statistics of a laboratory: limits, control charts, acceptance, precision, conformity, gates, validation."""
