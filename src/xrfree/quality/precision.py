@@ -97,8 +97,8 @@ def _exact_mean(values: FloatArray) -> float:
 class Precision:
     """Standard deviations of one material, in the unit of its results.
 
-    repeatability : s_r; between_groups : s_L (days, operators, laboratories); intermediate : sqrt(s_r² + s_L²), which is s_R
-    where the groups are laboratories.
+    repeatability : s_r; between_groups : s_L (days, operators, laboratories); intermediate : sqrt(s_r² + s_L²), the s_R
+    of groups that are laboratories.
     """
 
     mean: float
