@@ -219,7 +219,7 @@ def test_table_may_state_kind_and_method(tmp_path):
         ('"ore, dry"', "wet", "line 4", "'wet' is not a valid Basis"),
         ('"ore, dry"', '"ore, dry', "line 4", "is not CSV"),
         (",basis", ",base", "line 1", "column missing: 'basis'"),
-        ("factor,basis", "factor,basis,unit", "line 1", "unknown column: 'unit'"),
+        ("factor,basis", "factor,basis,units", "line 1", "unknown column: 'units'"),
         ("factor,basis", "factor,basis,basis", "line 1", "a column stands twice"),
         (TABLE, TABLE.splitlines()[0], "", "holds no value below its header"),
         (TABLE, "", "line 1", "column missing"),
@@ -304,3 +304,45 @@ def test_simulated_sets_have_certificates(shared):
         materials = load_certificates(path)
         with path.open(encoding="utf-8", newline="") as table:
             assert sum(len(m.values) for m in materials) == sum(1 for _ in csv.DictReader(table))
+
+
+def test_a_workbook_is_read_like_a_table(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (
+        ["specimen", "component", "mass_fraction", "between_laboratory_sd", "unit", "basis", "date", "certificate"],
+        ["GBW 1", "La", 0.85, 0.01, "%", "dry", dt.date(2024, 2, 29), "GBW(E) 1"],
+        [None] * 8,
+        ["GBW 1", "Nb2O5", 2100, 60, "mg/kg", "dry", None, None],
+    ):
+        book.active.append(row)
+    book.save(tmp_path / "table.xlsx")
+    (material,) = load_certificates(tmp_path / "table.xlsx")
+    assert material["La"].mass_fraction == pytest.approx(0.0085)
+    assert material["La"].between_laboratory_sd == pytest.approx(1e-4)
+    assert material["Nb2O5"].mass_fraction == pytest.approx(0.0021)
+    assert material.date == dt.date(2024, 2, 29)
+    assert material.certificate == "GBW(E) 1"
+
+
+def test_rubbish_with_the_name_of_a_workbook_is_refused(tmp_path):
+    pytest.importorskip("openpyxl")
+    path = written(tmp_path, "this is no archive", "table.xlsx")
+    with pytest.raises(DocumentError, match="not a workbook"):
+        load_certificates(path)
+    with pytest.raises(DocumentError, match="no such file"):
+        load_certificates(tmp_path / "absent.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("P01,Fe,43,1,percent,specimen,", "unit"),
+        ("P01,Fe,43,1,%,specimen,yesterday", "date"),
+        ("P01,Fe,43,1,%,specimen,2024-01-01\nP01,La,1,0.1,%,specimen,2024-01-02", "earlier row"),
+    ],
+)
+def test_units_dates_and_contradictions_of_a_table_are_checked(tmp_path, rows, message):
+    header = "specimen,component,mass_fraction,between_laboratory_sd,unit,basis,date\n"
+    with pytest.raises(DocumentError, match=message):
+        load_certificates(written(tmp_path, header + rows, "table.csv"))

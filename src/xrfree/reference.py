@@ -10,10 +10,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from xrfree.atomic import parse_formula
 from xrfree.errors import DomainError
@@ -177,11 +181,38 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorSource:
+    """One independent error that several values have in common: the purity of a reagent, one weighing.
+
+    name : two materials that name the same source share its error.
+    effect : by component, change of its mass fraction (kg/kg) by one standard uncertainty of the source.
+    """
+
+    name: str
+    effect: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Refuse effects that are no numbers, and freeze."""
+        bad = [component for component, effect in self.effect.items() if not math.isfinite(effect)]
+        _require(not bad, self.name, f"the effect on {', '.join(bad)} is not a number")
+        object.__setattr__(self, "effect", MappingProxyType(dict(self.effect)))
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Travel between processes."""
+        return (_rebuild_source, (self.name, dict(self.effect)))
+
+
+def _rebuild_source(name: str, effect: dict[str, float]) -> ErrorSource:
+    return ErrorSource(name=name, effect=effect)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceMaterial:
     """A material with reference values: certified, prepared by weighing, or a pure compound.
 
     certificate : its identification; date : its date of issue.
     source : where the values were taken from.
+    error_sources : what the errors of the values are made of; empty: each value errs by itself.
     """
 
     name: str
@@ -190,6 +221,7 @@ class ReferenceMaterial:
     certificate: str = ""
     date: dt.date | None = None
     source: str = ""
+    error_sources: tuple[ErrorSource, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a material without name or values, or with two values for one component."""
@@ -200,6 +232,10 @@ class ReferenceMaterial:
         twice = [c for c, n in Counter(v.component for v in self.values).items() if n > 1]
         if twice:
             raise DomainError(f"{self.name}: {', '.join(twice)} given more than once; keep one value of each")
+        names = {v.component for v in self.values}
+        strange = {c for source in self.error_sources for c in source.effect} - names
+        if strange:
+            raise DomainError(f"{self.name}: error sources name {', '.join(sorted(strange))}, which have no value")
 
     def __getitem__(self, component: str) -> ReferenceValue:
         """Value of a component as the certificate writes it; KeyError when there is none."""
@@ -250,6 +286,42 @@ class ReferenceMaterial:
                 )
             found[symbol] = value
         return direct | found
+
+
+def error_effects(material: ReferenceMaterial, elements: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Effect of each independent error of a material's values on the mass fractions of elements, shape (n,) each.
+
+    Their outer products sum to the covariance: Cov(w_i, w_j) = Σ_s g_si g_sj. Without stated sources every value has
+    one of its own, named after material and component.
+
+    Raises KeyError for an element without a usable value.
+    """
+    values = material.element_values()
+    found: dict[str, NDArray[np.float64]] = {}
+    written = {e: _written_as(material, e) for e in elements}
+    covered = {component for source in material.error_sources for component in source.effect}
+    for i, element in enumerate(elements):
+        component, fraction = written[element]
+        if component in covered:
+            for source in material.error_sources:
+                effect = source.effect.get(component, 0.0) * fraction
+                if effect:
+                    found.setdefault(source.name, np.zeros(len(elements)))[i] = effect
+        else:
+            own = found.setdefault(f"certificate {material.name}: {component}", np.zeros(len(elements)))
+            own[i] = values[element].standard_uncertainty
+    return found
+
+
+def _written_as(material: ReferenceMaterial, element: str) -> tuple[str, float]:
+    """Component that states an element, and the element's mass fraction in it."""
+    usable = {v.component: v for v in material.usable_values() if v.component != LOSS_ON_IGNITION}
+    if element in usable:
+        return element, 1.0
+    for component, value in usable.items():
+        if element in value.elements:
+            return component, parse_formula(component)[element]
+    raise KeyError(f"{material.name} has no usable reference value for {element}")
 
 
 def _elements_of(

@@ -1,4 +1,4 @@
-"""Certificates of reference materials: TOML documents and plain CSV tables <-> ReferenceMaterial.
+"""Certificates of reference materials: TOML documents, CSV tables and Excel workbooks <-> ReferenceMaterial.
 
 A certificate document:
 
@@ -11,30 +11,43 @@ A certificate document:
     ]
 
 `basis`, `kind` and `assigned_by` may stand at the top, for all values, or in a value, for that one. `basis`
-must stand somewhere; the others are "certified" and "not stated" where nothing is said.
+must stand somewhere; the others are "certified" and "not stated" where nothing is said. `error_sources` says
+which errors the values have in common, as for mixtures made by weighing (`xrfree.documents.weighing`).
 """
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from xrfree.documents._base import Document, load_toml, read_text, validate, write_toml
+from xrfree.documents._base import Document, load_toml, validate, write_toml
+from xrfree.documents._tables import TABLE_SUFFIXES, table_cells
+from xrfree.documents.weighing import SCHEMA as WEIGHING_SCHEMA
+from xrfree.documents.weighing import load_weighing
 from xrfree.errors import DocumentError, DomainError
-from xrfree.reference import Assignment, Basis, ReferenceMaterial, ReferenceValue, ValueKind
+from xrfree.reference import Assignment, Basis, ErrorSource, ReferenceMaterial, ReferenceValue, ValueKind
 
 SCHEMA = "xrfree/certificate/1"
 
 _REQUIRED_COLUMNS = ("specimen", "component", "mass_fraction", "basis")
 _NUMBER_COLUMNS = ("mass_fraction", "expanded_uncertainty", "coverage_factor", "between_laboratory_sd")
 _TEXT_COLUMNS = ("kind", "assigned_by")
-_COLUMNS = frozenset({*_REQUIRED_COLUMNS, *_NUMBER_COLUMNS, *_TEXT_COLUMNS})
+_HEAD_COLUMNS = ("matrix", "certificate", "date", "source")
+_COLUMNS = frozenset({*_REQUIRED_COLUMNS, *_NUMBER_COLUMNS, *_TEXT_COLUMNS, *_HEAD_COLUMNS, "unit"})
+_UNITS = {
+    "": 1.0,
+    "kg/kg": 1.0,
+    "%": 1e-2,
+    "wt%": 1e-2,
+    "g/kg": 1e-3,
+    "mg/kg": 1e-6,
+    "ug/g": 1e-6,
+    "ppm": 1e-6,
+}
 
 
 class CertificateValueDocument(Document):
@@ -50,6 +63,14 @@ class CertificateValueDocument(Document):
     basis: Basis | None = None
 
 
+class ErrorSourceDocument(Document):
+    """Effect of one independent error on one value, as a document writes it."""
+
+    source: Annotated[str, Field(min_length=1)]
+    component: str
+    effect: float
+
+
 class CertificateDocument(Document):
     """One reference material, as a document writes it."""
 
@@ -63,20 +84,29 @@ class CertificateDocument(Document):
     assigned_by: Assignment = Assignment.NOT_STATED
     basis: Basis | None = None
     values: tuple[CertificateValueDocument, ...]
+    error_sources: tuple[ErrorSourceDocument, ...] = ()
 
 
 def load_certificates(path: Path | str) -> tuple[ReferenceMaterial, ...]:
-    """Reference materials of a TOML document, of a folder of them, or of a CSV table.
+    """Reference materials of a TOML document, of a folder of them, or of a table (CSV, or the first sheet of .xlsx).
 
-    The columns of a CSV table are specimen, component, mass_fraction, basis, and optionally
-    expanded_uncertainty, coverage_factor, between_laboratory_sd, kind, assigned_by; its mass fractions are
-    kg/kg.
+    A document may be a certificate or a weighing record. The columns of a table are specimen, component,
+    mass_fraction, basis, and optionally expanded_uncertainty, coverage_factor, between_laboratory_sd, unit (of these
+    three numbers; kg/kg where nothing is said), kind, assigned_by, and matrix, certificate, date, source of the
+    material.
     """
     path = Path(path)
     if path.is_dir():
         return _load_folder(path)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in TABLE_SUFFIXES:
         return _load_table(path)
+    return _load_document(path)
+
+
+def _load_document(path: Path) -> tuple[ReferenceMaterial, ...]:
+    """Materials of one document: a certificate describes one, a weighing record as many as were mixed."""
+    if load_toml(path).get("schema") == WEIGHING_SCHEMA:
+        return load_weighing(path)
     return (load_certificate(path),)
 
 
@@ -94,7 +124,15 @@ def load_certificate(path: Path | str) -> ReferenceMaterial:
         certificate=document.certificate,
         date=document.date,
         source=document.source,
+        error_sources=_error_sources(document),
     )
+
+
+def _error_sources(document: CertificateDocument) -> tuple[ErrorSource, ...]:
+    effects: dict[str, dict[str, float]] = {}
+    for row in document.error_sources:
+        effects.setdefault(row.source, {})[row.component] = row.effect
+    return tuple(ErrorSource(name=name, effect=effect) for name, effect in effects.items())
 
 
 def save_certificate(material: ReferenceMaterial, path: Path | str, *, comment: str = "") -> None:
@@ -111,6 +149,11 @@ def certificate_data(material: ReferenceMaterial) -> dict[str, Any]:
     head["values"] = [
         {key: value for key, value in _value_data(v).items() if shared.get(key) is None} for v in material.values
     ]
+    head["error_sources"] = [
+        {"source": source.name, "component": component, "effect": effect}
+        for source in material.error_sources
+        for component, effect in source.effect.items()
+    ] or None
     return {key: value for key, value in head.items() if value not in (None, "")}
 
 
@@ -173,54 +216,72 @@ def _load_folder(folder: Path) -> tuple[ReferenceMaterial, ...]:
     first_seen: dict[str, Path] = {}
     materials = []
     for path in paths:
-        material = load_certificate(path)
-        if material.name in first_seen:
-            raise DocumentError(
-                path,
-                place="name",
-                found=f"{material.name} is already described by {first_seen[material.name].name}",
-                remedy="Keep one certificate of each material",
-            )
-        first_seen[material.name] = path
-        materials.append(material)
+        for material in _load_document(path):
+            if material.name in first_seen:
+                raise DocumentError(
+                    path,
+                    place="name",
+                    found=f"{material.name} is already described by {first_seen[material.name].name}",
+                    remedy="Keep one certificate of each material",
+                )
+            first_seen[material.name] = path
+            materials.append(material)
     return tuple(materials)
 
 
 def _load_table(path: Path) -> tuple[ReferenceMaterial, ...]:
     values: dict[str, list[ReferenceValue]] = {}
+    heads: dict[str, dict[str, str]] = {}
     for place, row in _table_rows(path):
-        values.setdefault(row["specimen"], []).append(_row_value(row, path, place))
+        name = row["specimen"]
+        values.setdefault(name, []).append(_row_value(row, path, place))
+        _agreed_head(heads.setdefault(name, {}), row, path, place)
     if not values:
         raise DocumentError(path, found="holds no value below its header", remedy="Add one row per value")
     return tuple(
-        _material(path, "", name=name, values=tuple(found), source=path.name) for name, found in values.items()
+        _material(path, "", name=name, values=tuple(found), **_head(heads[name], path, name))
+        for name, found in values.items()
     )
+
+
+def _agreed_head(head: dict[str, str], row: Mapping[str, str], path: Path, place: str) -> None:
+    """Add what a row says of its material; rows must not contradict one another."""
+    for key in _HEAD_COLUMNS:
+        text = row.get(key, "")
+        if text and head.setdefault(key, text) != text:
+            raise DocumentError(
+                path,
+                place=f"{place}, {key}",
+                found=f"is {text!r}, and {head[key]!r} in an earlier row of {row['specimen']}",
+                remedy="Correct one of them",
+            )
+
+
+def _head(texts: Mapping[str, str], path: Path, name: str) -> dict[str, Any]:
+    try:
+        date = dt.date.fromisoformat(texts["date"]) if "date" in texts else None
+    except ValueError as problem:
+        raise DocumentError(
+            path, place=f"{name}, date", found=f"is {texts['date']!r}", remedy="Write dates as 2025-12-31"
+        ) from problem
+    return {**texts, "source": texts.get("source", path.name), "date": date}
 
 
 def _table_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Place and cells of each row below the header; blank lines are skipped."""
-    reader = csv.reader(io.StringIO(read_text(path)), strict=True)
-    try:
-        header = _checked_header(next(reader, []), path)
-        for cells in reader:
-            place = f"line {reader.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise DocumentError(
-                    path,
-                    place=place,
-                    found=f"{len(cells)} cells, expected {len(header)}",
-                    remedy='Put cells that hold a comma into "quotation marks"',
-                )
-            yield place, dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    except csv.Error as problem:
-        raise DocumentError(
-            path,
-            place=f"line {reader.line_num}",
-            found=f"is not CSV: {problem}",
-            remedy="Export the table again",
-        ) from problem
+    rows = table_cells(path)
+    _, first = next(rows, (1, []))
+    header = _checked_header(first, path)
+    for line, cells in rows:
+        place = f"line {line}"
+        if len(cells) != len(header):
+            raise DocumentError(
+                path,
+                place=place,
+                found=f"{len(cells)} cells, expected {len(header)}",
+                remedy='Put cells that hold a comma into "quotation marks"',
+            )
+        yield place, dict(zip(header, cells, strict=True))
 
 
 def _checked_header(cells: list[str], path: Path) -> list[str]:
@@ -241,7 +302,9 @@ def _checked_header(cells: list[str], path: Path) -> list[str]:
 
 
 def _row_value(row: Mapping[str, str], path: Path, place: str) -> ReferenceValue:
+    factor = _unit_factor(row.get("unit", ""), path, place)
     numbers = {name: _number(row.get(name, ""), name, path, place) for name in _NUMBER_COLUMNS}
+    numbers |= {k: v * factor for k, v in numbers.items() if v is not None and k != "coverage_factor"}
     mass_fraction = numbers.pop("mass_fraction")
     if mass_fraction is None:
         raise DocumentError(
@@ -258,6 +321,17 @@ def _row_value(row: Mapping[str, str], path: Path, place: str) -> ReferenceValue
         )
     except ValueError as problem:  # a DomainError, or a word that is not one of an enumeration's
         raise DocumentError(path, place=place, found=str(problem), remedy="Compare with the certificate") from problem
+
+
+def _unit_factor(text: str, path: Path, place: str) -> float:
+    if text not in _UNITS:
+        raise DocumentError(
+            path,
+            place=f"{place}, unit",
+            found=f"is {text!r}",
+            remedy=f"Write one of {_choices(u for u in _UNITS if u)}",
+        )
+    return _UNITS[text]
 
 
 def _basis(text: str) -> Basis:

@@ -11,6 +11,7 @@ from xrfree.documents.calibration import CalibrationDocument
 from xrfree.documents.certificates import CertificateDocument
 from xrfree.documents.instrument import InstrumentDocument
 from xrfree.documents.method import MethodDocument
+from xrfree.documents.weighing import WeighingDocument
 from xrfree.errors import DomainError
 
 _MODELS: Mapping[str, type[Document]] = MappingProxyType(
@@ -19,6 +20,7 @@ _MODELS: Mapping[str, type[Document]] = MappingProxyType(
         "certificate": CertificateDocument,
         "instrument": InstrumentDocument,
         "method": MethodDocument,
+        "weighing": WeighingDocument,
     }
 )
 
