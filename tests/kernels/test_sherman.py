@@ -13,7 +13,7 @@ from scipy import integrate
 from xrfree.kernels import sherman
 
 FloatArray = NDArray[np.float64]
-NAMES = ("inward_sums", "outward_sums", "scattering_sums", "lost_downwards", "gained_upwards")
+NAMES = ("inward_sums", "outward_sums", "scattering_sums", "lost_downwards", "gained_upwards", "scattering_beyond")
 N_ENERGIES, N_LINES, N_EXCITING, N_GROUPS = 6, 5, 4, 3
 
 
@@ -42,6 +42,9 @@ def arguments(name: str) -> tuple[tuple[FloatArray, ...], list[Any]]:
         geometry = rng.uniform(0.1, 1.0, (N_LINES, N_ENERGIES))
         rest = [0.9 * a, 0.1 * a, 0.2 * a, production, 0.9 * production, line_group, 0.6, 0.8]
         return (np.zeros(N_LINES), np.zeros(N_LINES)), [geometry, a, b, *rest]
+    if name == "scattering_beyond":
+        rest = [0.9 * a, 0.1 * a, 0.2 * a, production, 0.9 * production, line_group, 0.6, 0.8, cosine, weight]
+        return (np.zeros(N_LINES), np.zeros(N_LINES)), [0.01, a, a, b, *rest]
     source = [strength, production, group, excited, line_group, cosine, weight]
     if name == "lost_downwards":
         return (np.zeros(N_LINES),), [a, b, mu, 0.01, *source]
@@ -68,7 +71,7 @@ def test_compiled_and_python_give_equal_numbers(name: str) -> None:
 def test_unknown_attenuation_is_not_swallowed(name: str) -> None:
     for form in forms(name):
         out, inputs = arguments(name)
-        inputs[1 if name == "scattering_sums" else 0][-1] = np.nan
+        inputs[{"scattering_sums": 1, "scattering_beyond": 2}.get(name, 0)][-1] = np.nan
         with np.errstate(invalid="ignore"):
             form(*out, *inputs)
         assert all(np.isnan(part).any() for part in out)

@@ -139,6 +139,20 @@ def seen_through_mutual(inward: float, outward: float, mu: float) -> float:
     return total
 
 
+def seen_within_a_layer(inward: float, outward: float, mu: float, mass: float) -> float:
+    """∫∫ exp(-a z) exp(-b z') ½ E1(μ |z - z'|) dz dz' over a layer of finite mass, by quadrature."""
+    x, w = np.polynomial.legendre.leggauss(80)
+    u, w = 0.5 * (x + 1.0), 0.5 * w
+    total = 0.0
+    for depth, weight in zip(mass * u, mass * w, strict=True):
+        for span, sign in ((depth, -1.0), (mass - depth, 1.0)):
+            # apart = u⁴ span crowds the nodes at 0, where E1 has its logarithm
+            apart = span * u**4
+            absorbed = 0.5 * special.exp1(mu * apart) * np.exp(-outward * (depth + sign * apart))
+            total += weight * np.exp(-inward * depth) * float(np.sum(absorbed * 4.0 * span * u**3 * w))
+    return total
+
+
 @pytest.mark.parametrize("decay", [(1.0, 1.0, 1.0), (2.0, 0.3, 5.0), (40.0, 400.0, 70.0)])
 def test_exponential_integral_is_the_integral_over_directions(decay: tuple[float, float, float]) -> None:
     inward, outward, mu = decay
@@ -171,20 +185,6 @@ def test_secondary_is_the_integral_over_both_depths_and_directions(
     expected *= line.line_fraction * model.efficiency[target] / (4.0 * np.pi)
     # The model leaves out exciting lines with less than 0.2 % of their shell.
     assert strengths(model, contents).secondary[target] == pytest.approx(expected, rel=2e-3)
-
-
-def seen_within_a_layer(inward: float, outward: float, mu: float, mass: float) -> float:
-    """∫∫ exp(-a z) exp(-b z') ½ E1(μ |z - z'|) dz dz' over a layer of finite mass, by quadrature."""
-    x, w = np.polynomial.legendre.leggauss(80)
-    u, w = 0.5 * (x + 1.0), 0.5 * w
-    total = 0.0
-    for depth, weight in zip(mass * u, mass * w, strict=True):
-        for span, sign in ((depth, -1.0), (mass - depth, 1.0)):
-            # apart = u⁴ span crowds the nodes at 0, where E1 has its logarithm
-            apart = span * u**4
-            absorbed = 0.5 * special.exp1(mu * apart) * np.exp(-outward * (depth + sign * apart))
-            total += weight * np.exp(-inward * depth) * float(np.sum(absorbed * 4.0 * span * u**3 * w))
-    return total
 
 
 @pytest.mark.parametrize("mass", [3e-4, 3e-3, 3e-2], ids=["thin", "medium", "thick"])
@@ -234,6 +234,36 @@ def test_scattered_tube_photons_excite_as_an_integral_over_both_depths_says(one_
     assert found.scattered[target] == pytest.approx(expected * common, rel=1e-4)
     shoulder = mixed(_tables.compton, line.energy_kev) * on_the_way_out * common
     assert found.shoulder[target] == pytest.approx(shoulder, rel=1e-4)
+
+
+@pytest.mark.parametrize("mass", [1e-3, 1e-2, 0.1], ids=["thin", "medium", "thick"])
+def test_scattering_in_a_layer_is_the_integral_over_both_depths(one_energy: OneEnergy, mass: float) -> None:
+    contents = {"Fe": 0.05, "O": 0.95}
+    model = one_energy(tuple(contents), 15.0)
+    target = index_of(model, "Fe", "K-L3")
+    line = model.lines[target]
+    sine = np.sin(np.pi / 4)
+    inward, outward = (attenuation(contents, e)[0] / sine for e in (15.0, line.energy_kev))
+    w = np.array([contents[e] for e in model.elements])
+    before = (
+        (w @ model.tube_rayleigh)[0]
+        * decays("Fe", "K", 15.0)[0]
+        * seen_within_a_layer(inward, outward, inward * sine, mass)
+    )
+    compton_mu = (w @ model.compton_attenuation)[0]
+    group = model.line_group[target]
+    before += (
+        (w @ model.tube_compton)[0]
+        * model.compton_production[group, 0]
+        * seen_within_a_layer(inward, outward, compton_mu, mass)
+    )
+    after = decays("Fe", "K", 15.0)[0] * seen_within_a_layer(inward, outward, outward * sine, mass)
+    common = line.line_fraction * model.efficiency[target] / (4.0 * np.pi * sine)
+    found = strengths(model, contents, mass)
+    # As above: 32 directions against 80 x 80 depths.
+    expected = before + (w @ model.line_rayleigh)[target] * after
+    assert found.scattered[target] == pytest.approx(expected * common, rel=1e-5)
+    assert found.shoulder[target] == pytest.approx((w @ model.line_compton)[target] * after * common, rel=1e-5)
 
 
 def plain_half_space(model: Excitation, w: FloatArray) -> dict[str, FloatArray]:

@@ -210,3 +210,71 @@ def gained_upwards(
                 m = mu[j] / cosine[n]
                 seen = _between(b[k], m, after_b[k], np.exp(-m * mass), mass)
                 gained[k] += made * 0.5 * weight[n] * rising[n] * seen
+
+
+@kernel
+def _beyond(
+    a: complex,
+    b: complex,
+    mu: complex,
+    mass: float,
+    after_a: complex,
+    after_b: complex,
+    after_m: NDArray[np.complexfloating] | FloatArray,
+    cosine: FloatArray,
+    weight: FloatArray,
+) -> complex:
+    """Share of a half-space's mutual integral whose source or target lies below a layer of `mass` (g/cm²)."""
+    total = 0.0 * a
+    for n in range(cosine.size):
+        m = mu / cosine[n]
+        down = after_b * _between(a, m, after_a, after_m[n], mass) / (b * cosine[n] + mu)
+        up = after_a * _between(b, m, after_b, after_m[n], mass) / (a * cosine[n] + mu)
+        total += 0.5 * weight[n] * (down + up)
+    return total
+
+
+@kernel
+def scattering_beyond(
+    before: NDArray[np.complexfloating] | FloatArray,
+    after: NDArray[np.complexfloating] | FloatArray,
+    mass: float,
+    flux: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
+    compton_mu: FloatArray,
+    rayleigh: FloatArray,
+    compton: FloatArray,
+    elastic_production: FloatArray,
+    compton_production: FloatArray,
+    line_group: IntArray,
+    sin_in: float,
+    sin_out: float,
+    cosine: FloatArray,
+    weight: FloatArray,
+) -> None:
+    """What `scattering_sums` has too much for a layer of `mass` (g/cm²), subtracted from `before` and `after`.
+
+    Arguments as there; flux : tube photons per energy; cosine, weight : nodes of directions.
+    """
+    after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
+    after_elastic = np.exp(-np.outer(a * (sin_in * mass), 1.0 / cosine))
+    after_compton = np.exp(-np.outer(compton_mu * mass, 1.0 / cosine))
+    after_line = np.exp(-np.outer(b * (sin_out * mass), 1.0 / cosine))
+    for k in range(b.size):
+        elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
+        for i in range(a.size):
+            if elastic[i] == 0.0 and inelastic[i] == 0.0:
+                continue
+            softest = min(min(a[i].real, b[k].real) * min(sin_in, sin_out), compton_mu[i].real)
+            if (softest + min(a[i].real, b[k].real)) * mass > _OPAQUE:
+                continue
+            ends = (after_a[i], after_b[k])
+            if elastic[i] > 0.0:
+                beyond = _beyond(a[i], b[k], a[i] * sin_in, mass, ends[0], ends[1], after_elastic[i], cosine, weight)
+                before[k] -= flux[i] * rayleigh[i] * elastic[i] * beyond
+                beyond = _beyond(a[i], b[k], b[k] * sin_out, mass, ends[0], ends[1], after_line[k], cosine, weight)
+                after[k] -= flux[i] * elastic[i] * beyond
+            if inelastic[i] > 0.0:
+                beyond = _beyond(a[i], b[k], compton_mu[i], mass, ends[0], ends[1], after_compton[i], cosine, weight)
+                before[k] -= flux[i] * compton[i] * inelastic[i] * beyond

@@ -248,8 +248,8 @@ def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g
     the scattered term is S_l with the scattered photons in the place of the lines j, scattering taken as isotropic
 
     mass_fraction : shape (n_elements,), kg/kg, of the whole specimen (all absorbers included).
-    areal_density_g_cm2 : density times thickness; np.inf for a thick specimen. Of a thin one, S_l lacks what its lines
-        lose through the back; the scattered term takes scattering as in a thick specimen.
+    areal_density_g_cm2 : density times thickness; np.inf for a thick specimen. What lines and scattered photons lose
+        through the back of a thinner one is subtracted (integrals over directions by Gauss's rule).
     """
     weights = np.maximum(mass_fraction, 0.0)
     sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
@@ -261,7 +261,9 @@ def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g
     shells = geometry @ model.group_production.T
     primary = per_line * shells[np.arange(len(model.lines)), model.line_group]
     secondary = per_line * _enhancement(model, weights, a, b, geometry, shells, areal_density_g_cm2)
-    exciting, rayleigh, compton = (per_line * part for part in _after_scattering(model, weights, a, b, geometry))
+    exciting, rayleigh, compton = (
+        per_line * part for part in _after_scattering(model, weights, a, b, geometry, areal_density_g_cm2)
+    )
     return LineStrengths(primary=primary, secondary=secondary, scattered=exciting + rayleigh, shoulder=compton)
 
 
@@ -310,17 +312,14 @@ def _enhancement(
 
 
 def _after_scattering(
-    model: Excitation, weights: FloatArray, a: FloatArray, b: FloatArray, geometry: FloatArray
+    model: Excitation, weights: FloatArray, a: FloatArray, b: FloatArray, geometry: FloatArray, areal_density: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Decays per line with one scattering inside the specimen, before the factors all excitation shares.
 
     Before the excitation (Rayleigh and Compton together); after it by Rayleigh; after it by Compton scattering.
     """
     before, after = np.zeros(b.size), np.zeros(b.size)
-    sherman.scattering_sums(
-        before,
-        after,
-        geometry,
+    terms = (
         a,
         b,
         weights @ model.compton_attenuation,
@@ -332,4 +331,7 @@ def _after_scattering(
         np.sin(model.condition.incidence_angle_rad),
         np.sin(model.condition.take_off_angle_rad),
     )
+    sherman.scattering_sums(before, after, geometry, *terms)
+    if not np.isinf(areal_density):
+        sherman.scattering_beyond(before, after, areal_density, model.flux, *terms, _COSINE, _COSINE_WEIGHT)
     return before, (weights @ model.line_rayleigh) * after, (weights @ model.line_compton) * after
