@@ -202,8 +202,8 @@ def test_secondary_of_a_layer_is_the_integral_over_both_depths(one_energy: OneEn
         mutual = seen_within_a_layer(inward, outward, attenuation(contents, source.energy_kev)[0], mass)
         expected += made * decays("Ti", "K", source.energy_kev)[0] * mutual
     expected *= line.line_fraction * model.efficiency[target] / (4.0 * np.pi)
-    # 32 directions in the model, 80 x 80 depths here.
-    assert strengths(model, contents, mass).secondary[target] == pytest.approx(expected, rel=1e-5)
+    # Twelve directions in the model, 80 x 80 depths here.
+    assert strengths(model, contents, mass).secondary[target] == pytest.approx(expected, rel=1e-4)
 
 
 def test_scattered_tube_photons_excite_as_an_integral_over_both_depths_says(one_energy: OneEnergy) -> None:
@@ -260,10 +260,10 @@ def test_scattering_in_a_layer_is_the_integral_over_both_depths(one_energy: OneE
     after = decays("Fe", "K", 15.0)[0] * seen_within_a_layer(inward, outward, outward * sine, mass)
     common = line.line_fraction * model.efficiency[target] / (4.0 * np.pi * sine)
     found = strengths(model, contents, mass)
-    # As above: 32 directions against 80 x 80 depths.
+    # As above.
     expected = before + (w @ model.line_rayleigh)[target] * after
-    assert found.scattered[target] == pytest.approx(expected * common, rel=1e-5)
-    assert found.shoulder[target] == pytest.approx((w @ model.line_compton)[target] * after * common, rel=1e-5)
+    assert found.scattered[target] == pytest.approx(expected * common, rel=1e-4)
+    assert found.shoulder[target] == pytest.approx((w @ model.line_compton)[target] * after * common, rel=1e-4)
 
 
 def plain_half_space(model: Excitation, w: FloatArray) -> dict[str, FloatArray]:

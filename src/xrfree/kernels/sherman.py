@@ -214,24 +214,43 @@ def gained_upwards(
 
 @kernel
 def _beyond(
-    a: complex,
     b: complex,
-    mu: complex,
-    mass: float,
-    after_a: complex,
     after_b: complex,
-    after_m: NDArray[np.complexfloating] | FloatArray,
+    mass: float,
+    legs: NDArray[np.complexfloating] | FloatArray,
+) -> complex:
+    """Part of a half-space's mutual integral whose source or target lies below a layer of `mass` (g/cm²).
+
+    ½ ∫_0^1 dx/x [exp(-b T) S(a, m) / (b + m) + exp(-a T) S(b, m) / (a + m)],  S of `_between`; m = μ/x
+    legs : shape (4, n_cosines), m, exp(-m T), ½ dx/x S(a, m), ½ dx/x exp(-a T) / (a + m).
+    """
+    total = 0.0 * b
+    for n in range(legs.shape[1]):
+        m = legs[0, n]
+        total += after_b * legs[2, n] / (b + m) + legs[3, n] * _between(b, m, after_b, legs[1, n], mass)
+    return total
+
+
+@kernel
+def _legs(
+    a: NDArray[np.complexfloating] | FloatArray,
+    mu: NDArray[np.complexfloating] | FloatArray,
+    mass: float,
     cosine: FloatArray,
     weight: FloatArray,
-) -> complex:
-    """Share of a half-space's mutual integral whose source or target lies below a layer of `mass` (g/cm²)."""
-    total = 0.0 * a
-    for n in range(cosine.size):
-        m = mu / cosine[n]
-        down = after_b * _between(a, m, after_a, after_m[n], mass) / (b * cosine[n] + mu)
-        up = after_a * _between(b, m, after_b, after_m[n], mass) / (a * cosine[n] + mu)
-        total += 0.5 * weight[n] * (down + up)
-    return total
+) -> NDArray[np.complexfloating] | FloatArray:
+    """`legs` of `_beyond` for pairs of a and μ, shape (4, n, n_cosines)."""
+    legs = np.zeros((4, a.size, cosine.size), dtype=a.dtype)
+    after_a = np.exp(-a * mass)
+    for i in range(a.size):
+        for n in range(cosine.size):
+            m = mu[i] / cosine[n]
+            after_m = np.exp(-m * mass)
+            share = 0.5 * weight[n] / cosine[n]
+            legs[0, i, n], legs[1, i, n] = m, after_m
+            legs[2, i, n] = share * _between(a[i], m, after_a[i], after_m, mass)
+            legs[3, i, n] = share * after_a[i] / (a[i] + m)
+    return legs
 
 
 @kernel
@@ -258,23 +277,23 @@ def scattering_beyond(
     Arguments as there; flux : tube photons per energy; cosine, weight : nodes of directions.
     """
     after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
-    after_elastic = np.exp(-np.outer(a * (sin_in * mass), 1.0 / cosine))
-    after_compton = np.exp(-np.outer(compton_mu * mass, 1.0 / cosine))
-    after_line = np.exp(-np.outer(b * (sin_out * mass), 1.0 / cosine))
+    rayleigh_in = _legs(a, a * sin_in, mass, cosine, weight)
+    compton_in = _legs(a, compton_mu, mass, cosine, weight)
+    out = _legs(b, b * sin_out, mass, cosine, weight)
     for k in range(b.size):
         elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
+        end = after_b[k]
         for i in range(a.size):
             if elastic[i] == 0.0 and inelastic[i] == 0.0:
                 continue
             softest = min(min(a[i].real, b[k].real) * min(sin_in, sin_out), compton_mu[i].real)
             if (softest + min(a[i].real, b[k].real)) * mass > _OPAQUE:
                 continue
-            ends = (after_a[i], after_b[k])
             if elastic[i] > 0.0:
-                beyond = _beyond(a[i], b[k], a[i] * sin_in, mass, ends[0], ends[1], after_elastic[i], cosine, weight)
-                before[k] -= flux[i] * rayleigh[i] * elastic[i] * beyond
-                beyond = _beyond(a[i], b[k], b[k] * sin_out, mass, ends[0], ends[1], after_line[k], cosine, weight)
-                after[k] -= flux[i] * elastic[i] * beyond
+                legs = rayleigh_in[:, i]
+                before[k] -= flux[i] * rayleigh[i] * elastic[i] * _beyond(b[k], end, mass, legs)
+                legs = out[:, k]
+                after[k] -= flux[i] * elastic[i] * _beyond(a[i], after_a[i], mass, legs)
             if inelastic[i] > 0.0:
-                beyond = _beyond(a[i], b[k], compton_mu[i], mass, ends[0], ends[1], after_compton[i], cosine, weight)
-                before[k] -= flux[i] * compton[i] * inelastic[i] * beyond
+                legs = compton_in[:, i]
+                before[k] -= flux[i] * compton[i] * inelastic[i] * _beyond(b[k], end, mass, legs)

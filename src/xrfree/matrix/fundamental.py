@@ -31,10 +31,13 @@ _PANEL_RATIO = 1.12
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(2)
 _EXCITING_FRACTION = 2e-3
 _EMITTED_FRACTION = 1e-4
-_ROOT_COSINE, _ROOT_WEIGHT = np.polynomial.legendre.leggauss(32)
-_COSINE = (0.5 * (_ROOT_COSINE + 1.0)) ** 2
-_COSINE_WEIGHT = 0.5 * (_ROOT_COSINE + 1.0) * _ROOT_WEIGHT
-"""Nodes for integrals over the cosine of a direction; its root is even, because thin layers shine at small angles."""
+_ROOT_COSINE, _ROOT_WEIGHT = np.polynomial.legendre.leggauss(12)
+_COSINE = (0.5 * (_ROOT_COSINE + 1.0)) ** 3
+_COSINE_WEIGHT = 1.5 * (0.5 * (_ROOT_COSINE + 1.0)) ** 2 * _ROOT_WEIGHT
+"""Nodes for integrals over the cosine of a direction; its cube root is even, because thin layers shine at small angles.
+
+Against 100 nodes, relative to a line's total: 4e-9 for a bead, 4e-7 at 0.05 g/cm², 2e-6 at 0.003 g/cm².
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
