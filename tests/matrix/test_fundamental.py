@@ -261,7 +261,7 @@ def test_scattering_in_a_layer_is_the_integral_over_both_depths(one_energy: OneE
     common = line.line_fraction * model.efficiency[target] / (4.0 * np.pi * sine)
     found = strengths(model, contents, mass)
     # As above; the scattered light of a thin layer is a small part of its line.
-    least = 1e-6 * found.primary[target]
+    least = 3e-6 * found.primary[target]
     expected = before + (w @ model.line_rayleigh)[target] * after
     assert found.scattered[target] == pytest.approx(expected * common, rel=1e-4, abs=least)
     shoulder = (w @ model.line_compton)[target] * after * common
