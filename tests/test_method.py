@@ -50,7 +50,6 @@ def test_what_is_no_line_group_is_refused(group: str) -> None:
 
 
 @pytest.mark.parametrize("group", ["La", "La ", "La L3", "La L1"])
-@pytest.mark.xfail(strict=True, reason="taken as a group, for which no template ever has a line: it would be left out")
 def test_group_without_a_whole_series_is_refused(group: str) -> None:
     with pytest.raises(DomainError, match="is not a series"):
         split_group(group)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from xrfree.atomic import parse_formula
 from xrfree.errors import DomainError
 
 
@@ -33,8 +34,10 @@ class Fusion:
 
     def __post_init__(self) -> None:
         """Check masses."""
-        if not self.flux or any(mass <= 0.0 for _, mass in self.flux):
+        if not self.flux or not all(np.isfinite(mass) and mass > 0.0 for _, mass in self.flux):
             raise DomainError("a flux needs at least one formula with a mass above 0")
+        for formula, _ in self.flux:
+            parse_formula(formula)
         for name in ("sample_g", "flux_g", "ignited_mass_per_g_sample"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0.0):

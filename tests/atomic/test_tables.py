@@ -12,6 +12,7 @@ from xrfree.atomic import TABLES, _tables, atomic_number, atomic_weight, parse_f
 from xrfree.errors import DomainError
 
 INDEX = {"K": 0, "L1": 1, "L2": 2, "L3": 3}
+ALL = {**INDEX, "M1": 4, "M2": 5, "M3": 6, "M4": 7, "M5": 8}
 EDGES = [
     *((e, "K") for e in ("Ti", "V", "Cr", "Mn", "Fe", "Sr", "Y", "Zr", "Nb")),
     *((e, s) for e in ("Ba", "La", "Ce", "Pr", "Nd", "Sm", "Pb", "Th") for s in ("L1", "L2", "L3")),
@@ -110,19 +111,10 @@ def test_vacancy_transfer_is_the_tables_own_cascade(element: str, shell: str) ->
     check_cascade(element, shell)
 
 
-@pytest.mark.parametrize("shell", ["K", "L1", "L2"])
+@pytest.mark.parametrize("shell", tuple(ALL))
 @pytest.mark.parametrize("element", ["Pb", "Th"])
 def test_vacancy_transfer_of_heavy_elements_is_the_tables_own_cascade(element: str, shell: str) -> None:
     check_cascade(element, shell)
-
-
-@pytest.mark.parametrize("element", ["Pb", "Th"])
-@pytest.mark.xfail(
-    strict=True,
-    reason="vacancies that L1-L3 and L2-L3 photons leave in L3 are not counted: 0.2 % Pb, 0.6 % Th",
-)
-def test_vacancy_transfer_to_l3_of_heavy_elements_counts_radiative_transitions(element: str) -> None:
-    check_cascade(element, "L3")
 
 
 def check_cascade(element: str, shell: str) -> None:
@@ -134,11 +126,11 @@ def check_cascade(element: str, shell: str) -> None:
             for donor, decays in _tables.vacancy_transfer(z, shell).items()
         )
         try:
-            tabulated = xraylib.CS_FluorShell_Kissel_Cascade(z, INDEX[shell], energy_kev)
+            tabulated = xraylib.CS_FluorShell_Kissel_Cascade(z, ALL[shell], energy_kev)
         except ValueError:  # below the edge
             tabulated = 0.0
-        # 0.1 %: photons from one L subshell to another (L1-L3) are left out, and are that rare below Z = 63.
-        assert made == pytest.approx(tabulated, rel=1e-3), (element, shell, energy_kev)
+        # Rounding of differences of cross sections.
+        assert made == pytest.approx(tabulated, rel=1e-6), (element, shell, energy_kev)
 
 
 def test_coster_kronig_transfer_adds_the_detour_to_the_direct_way() -> None:
@@ -149,7 +141,8 @@ def test_coster_kronig_transfer_adds_the_detour_to_the_direct_way() -> None:
     transfer = _tables.vacancy_transfer(z, "L3")
     assert transfer["L3"] == own
     assert transfer["L2"] == pytest.approx(f23 * own, rel=1e-12)
-    assert transfer["L1"] == pytest.approx((f13 + f12 * f23) * own, rel=1e-12)
+    # L1-L2 and L1-L3 photons add 0.2 %.
+    assert 0.0 < transfer["L1"] / own - (f13 + f12 * f23) < 0.003 * transfer["L1"] / own
 
 
 @given(z=st.integers(28, 92))

@@ -101,52 +101,39 @@ def shell_lines(z: int, shell: str) -> tuple[tuple[str, float, float], ...]:
 def vacancy_transfer(z: int, shell: str) -> dict[str, float]:
     """Radiative decays of `shell` per primary vacancy in each shell, energy-independent.
 
-    For the shell itself this is its fluorescence yield; for a lower-lying L or M subshell the yield times the
-    Coster-Kronig transfer; for the K shell (and L shells, seen from M) the yield times the number of vacancies
-    that radiative and Auger cascades leave behind.
+    For the shell itself this is its fluorescence yield; for every shell inside it the yield times the number of
+    vacancies that Coster-Kronig, radiative and Auger transitions, in one or several steps, leave behind.
     """
     own_yield = _or_zero(xraylib.FluorYield, z, _SHELL_INDEX[shell])
     if own_yield == 0.0:
         return {}
-    transfer = {shell: own_yield}
-    donors = [s for s in SHELLS[: _SHELL_INDEX[shell]] if edge_energy_kev(z, s) > 0.0]
-    for donor in donors:
-        decays = own_yield * _vacancies_left(z, donor, shell)
-        if decays > 0.0:
-            transfer[donor] = decays
-    return transfer
+    return {donor: own_yield * left for donor, left in _vacancies_left(z, shell, own_yield).items() if left > 0.0}
 
 
-def _vacancies_left(z: int, donor: str, shell: str) -> float:
-    """Vacancies in `shell` per vacancy in `donor`.
+def _vacancies_left(z: int, shell: str, own_yield: float) -> dict[str, float]:
+    """Vacancies in `shell` per primary vacancy in it and in every shell inside it.
 
-    n(d -> s) = f(d, s) + Σ_t [a(d, t)] n(t -> s), worked out from the table's full-cascade cross sections just
-    above the donor's edge, so that the definition is the table's own.
+    Σ_d n(d -> s) τ_d(E) is the table's own full-cascade cross section divided by the yield. Between the edges of two
+    neighbouring donors each energy adds one unknown n, found from the outermost donor inwards.
     """
-    if donor[0] == shell[0]:
-        return _coster_kronig_total(z, donor, shell)
-    if donor != "K" or shell[0] != "L":
-        return 0.0
-    energy = edge_energy_kev(z, "K") * 1.2
-    index = _SHELL_INDEX[shell]
-    cascade = _or_zero(xraylib.CS_FluorShell_Kissel_Cascade, z, index, energy)
-    alone = _or_zero(xraylib.CS_FluorShell_Kissel_no_Cascade, z, index, energy)
-    photo_k = _or_zero(xraylib.CS_Photo_Partial, z, 0, energy)
-    own_yield = _or_zero(xraylib.FluorYield, z, index)
-    return (cascade - alone) / (photo_k * own_yield) if photo_k > 0.0 else 0.0
+    left: dict[str, float] = {}
+    edges = {s: edge_energy_kev(z, s) for s in SHELLS[: _SHELL_INDEX[shell] + 1] if edge_energy_kev(z, s) > 0.0}
+    for donor in reversed(edges):
+        inner = [edge for s, edge in edges.items() if edge > edges[donor]]
+        above = min([HIGHEST_ENERGY_KEV, *inner])
+        energy = min(0.5 * (edges[donor] + above), 1.2 * edges[donor])
+        own = _or_zero(xraylib.CS_Photo_Partial, z, _SHELL_INDEX[donor], energy) if above > edges[donor] else 0.0
+        if own > 0.0:
+            whole = _or_zero(xraylib.CS_FluorShell_Kissel_Cascade, z, _SHELL_INDEX[shell], energy) / own_yield
+            known = sum(n * _or_zero(xraylib.CS_Photo_Partial, z, _SHELL_INDEX[s], energy) for s, n in left.items())
+            left[donor] = (whole - known) / own
+    return left
 
 
 def coster_kronig(z: int, donor: str, receiver: str) -> float:
     """Probability f(donor, receiver) that a vacancy moves from one subshell to another of the same shell."""
     transition = getattr(xraylib, f"F{donor}{receiver[1]}_TRANS", None)
     return 0.0 if transition is None else _or_zero(xraylib.CosKronTransProb, z, transition)
-
-
-def _coster_kronig_total(z: int, donor: str, receiver: str) -> float:
-    """Direct and stepwise transfer: f13 + f12 f23 and so on."""
-    between = [s for s in SHELLS if s[0] == donor[0] and donor < s < receiver]
-    stepwise = sum(coster_kronig(z, donor, s) * _coster_kronig_total(z, s, receiver) for s in between)
-    return coster_kronig(z, donor, receiver) + stepwise
 
 
 def level_width_kev(z: int, shell: str) -> float:

@@ -118,7 +118,6 @@ def absorption_edge_kev(element: str, shell: str) -> float:
 
 def line_group_shells(series: str) -> tuple[str, ...]:
     """Subshells of a series: "L" -> ("L1", "L2", "L3")."""
-    shells = tuple(shell for shell in _tables.SHELLS if shell.startswith(series))
-    if not shells:
+    if series not in ("K", "L", "M"):
         raise DomainError(f"'{series}' is not a series; known: K, L, M")
-    return shells
+    return tuple(shell for shell in _tables.SHELLS if shell.startswith(series))

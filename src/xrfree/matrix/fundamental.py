@@ -202,6 +202,11 @@ def excitation(
     if len(set(elements)) != len(elements) or not elements:
         raise DomainError(f"the model needs each element once, got {', '.join(elements) or 'none'}")
     groups = _emitting_groups(elements if emitting is None else emitting, condition.tube.voltage_kv)
+    if not groups:
+        raise DomainError(
+            f"{', '.join(elements if emitting is None else emitting)}: no line above {LOWEST_LINE_KEV} keV that "
+            f"{condition.tube.voltage_kv:g} kV can excite; name an element with such lines, or raise the voltage"
+        )
     lines = [
         (index, line)
         for index, (element, shell) in enumerate(groups)
