@@ -70,6 +70,10 @@ class CalibrationError(XrfreeError):
     """A calibration that the standards do not determine, or that does not belong to this measurement."""
 
 
+class LedgerError(XrfreeError):
+    """A ledger that cannot be opened, read or written, or an act that it does not allow; the message says which."""
+
+
 class NotConvergedError(XrfreeError):
     """An iteration that did not reach its answer; `history` holds the sizes of its steps."""
 
