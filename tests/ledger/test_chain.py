@@ -67,7 +67,7 @@ def test_the_database_itself_refuses_changes(filled, tmp_path):
 
 
 def test_names_of_any_kind_are_kept(ledger):
-    names = ["a\0b", "\udcff", "=1+1", "\N{SNOWMAN}", ""]
+    names = ["a\0b", "\udcff", "\N{SNOWMAN}", ""]
     ledger.append([entry("note", name, {"name": name}) for name in names], actor="\udcff")
     assert verify_ledger(ledger) == []
     assert [r.data["name"] for r in ledger.records()] == names
@@ -259,7 +259,12 @@ def test_a_ledger_of_an_earlier_version_is_brought_up(tmp_path):
     with Ledger(tmp_path / "a.sqlite") as ledger:
         ledger.append([entry("note", "a", {})], actor="Li")
         with ledger._engine.begin() as connection:
-            for what in ("TRIGGER records_no_update", "TRIGGER records_no_delete", "INDEX records_key", "INDEX records_subject"):
+            for what in (
+                "TRIGGER records_no_update",
+                "TRIGGER records_no_delete",
+                "INDEX records_key",
+                "INDEX records_subject",
+            ):
                 connection.exec_driver_sql(f"DROP {what}")
             connection.execute(VERSION.update().values(version=1))
     with Ledger(tmp_path / "a.sqlite") as ledger:

@@ -8,8 +8,8 @@ import pytest
 from xrfree.errors import LedgerError
 from xrfree.ledger.acts import amend, release, story
 from xrfree.ledger.people import Person, Role, introduce, people
-from xrfree.ledger.signing import create_key, load_key, signature_is_valid
 from xrfree.ledger.records import record_digest
+from xrfree.ledger.signing import create_key, load_key, signature_is_valid
 from xrfree.ledger.store import entry
 from xrfree.ledger.verification import verify_ledger
 

@@ -19,7 +19,8 @@ import sys
 from xrfree.ledger.store import Ledger, entry
 with Ledger(sys.argv[1]) as ledger:
     for i in range(60):
-        ledger.append([entry("result", f"{sys.argv[2]}{i}", {"i": i}), entry("note", "both", {}, key=f"both{i}")], actor="x")
+        mine, both = entry("result", f"{sys.argv[2]}{i}", {"i": i}), entry("note", "both", {}, key=f"both{i}")
+        ledger.append([mine, both], actor="x")
 """
 
 
@@ -104,6 +105,10 @@ def test_a_server_refuses_changes_too(server):
     with Ledger(server) as ledger:
         ledger.append([entry("note", "x", {"w": 0.1})], actor="Li")
         for statement in ("UPDATE records SET actor = 'x'", "DELETE FROM records", "TRUNCATE records"):
-            with pytest.raises(LedgerError, match="append-only"), ledger._errors(), ledger._engine.begin() as connection:
+            with (
+                pytest.raises(LedgerError, match="append-only"),
+                ledger._errors(),
+                ledger._engine.begin() as connection,
+            ):
                 connection.exec_driver_sql(statement)
         assert verify_ledger(ledger) == []

@@ -1,4 +1,4 @@
-"""Check a ledger package with nothing but Python: python verify.py [ledger.jsonld]
+"""Check a ledger package with nothing but Python, as in `python verify.py`.
 
 Every record is hashed again and must continue the one before it; the last must be the one that the package names.
 Signatures (Ed25519) are not checked here: `xrfree ledger verify PACKAGE.zip` does.

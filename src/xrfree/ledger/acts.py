@@ -84,7 +84,7 @@ def release(ledger: Ledger, name: str, *, actor: str, statement: str = "", signe
     involved = {told.result.actor, *(r.actor for r in told.later if r.kind == "amendment")}
     if actor in involved and needs_second_person(told):
         raise LedgerError(
-            f"{told.result.subject}: its method wants a second person to release it, and {actor} recorded or amended it."
+            f"{told.result.subject}: {actor} recorded or amended it, and its method wants a second person to release it."
         )
     data = {
         "record": told.result.seq,

@@ -41,7 +41,9 @@ def export_package(ledger: Ledger, path: Path) -> Anchor:
             package.writestr(_CHECK, files("xrfree.ledger").joinpath("_check_package.py").read_text(encoding="utf-8"))
         partial.replace(path)
     except OSError as error:
-        raise LedgerError(f"{path} cannot be written ({error.strerror or error}). Check the folder and its space.") from error
+        raise LedgerError(
+            f"{path} cannot be written ({error.strerror or error}). Check the folder and its space."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return head

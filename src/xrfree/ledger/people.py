@@ -60,7 +60,9 @@ def authorise(ledger: Ledger, actor: str, roles: tuple[Role, ...], signer: Signe
     if person is None:
         raise LedgerError(f"{actor} is not known to this ledger. Let an approver run: xrfree ledger person {actor} ...")
     if not set(roles) & set(person.roles):
-        raise LedgerError(f"{actor} is {', '.join(person.roles) or 'without a role'}; this needs a person who is {wanted}.")
+        raise LedgerError(
+            f"{actor} is {', '.join(person.roles) or 'without a role'}; this needs a person who is {wanted}."
+        )
     check_key(person, signer)
     return person
 

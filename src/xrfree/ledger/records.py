@@ -76,9 +76,7 @@ def sha256_text(text: str) -> str:
 def record_digest(record: Record) -> str:
     """What the digest of a record must be."""
     head = {name: getattr(record, name) for name in FIELDS if name not in ("content", "digest", "signature")}
-    return sha256_text(
-        canonical_text({**head, "schema": RECORD_SCHEMA, "content_sha256": sha256_text(record.content)})
-    )
+    return sha256_text(canonical_text({**head, "schema": RECORD_SCHEMA, "content_sha256": sha256_text(record.content)}))
 
 
 def clean(text: str) -> str:

@@ -29,9 +29,7 @@ def create_key(path: Path, *, password: str = "") -> Signer:
     """
     ed25519, serialization = _library()
     private = ed25519.Ed25519PrivateKey.generate()
-    encryption = (
-        serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
-    )
+    encryption = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
     pem = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
