@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xrfree.errors import DomainError
 from xrfree.spectrum import ExcitationCondition, SourceFile
 
 _LARGEST_TWO_THETA_RAD = math.pi
+# h c, exact in the SI of 2019: 12.398 419 843 keV Å.
+_HC_KEV_CM = 12.398419843320026e-8
 
 
 class IntensityKind(StrEnum):
@@ -130,6 +135,52 @@ class LineIntensities:
             _rebuild,
             (self.specimen, dict(self.lines), self.condition, dict(self.metadata), self.sources),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TwoThetaScan:
+    """A scan over the angle of the goniometer.
+
+    two_theta_rad : shape (n,), rising; rate_per_s : shape (n,), counts per second at each angle.
+    counting_time_s : shape (n,), at each angle; None where the file does not say.
+    crystal_2d_cm : twice the spacing of the crystal's planes; None where the file does not say.
+    """
+
+    specimen: str
+    two_theta_rad: NDArray[np.float64]
+    rate_per_s: NDArray[np.float64]
+    counting_time_s: NDArray[np.float64] | None = None
+    crystal_2d_cm: float | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[SourceFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse angles that do not rise, rates that count backwards, times of no length; freeze."""
+        angles, rates = (np.array(a, dtype=np.float64) for a in (self.two_theta_rad, self.rate_per_s))
+        if angles.ndim != 1 or angles.size == 0 or angles.shape != rates.shape:
+            raise DomainError(f"{self.specimen}: a scan needs as many rates as angles, got {rates.size}, {angles.size}")
+        if not (np.isfinite(angles).all() and (np.diff(angles) > 0).all() and 0 < angles[0] <= angles[-1] < math.pi):
+            raise DomainError(f"{self.specimen}: the angles of a scan must rise, between 0 and π")
+        if not (np.isfinite(rates).all() and (rates >= 0).all()):
+            raise DomainError(f"{self.specimen}: a rate of the scan is negative or no number")
+        if self.crystal_2d_cm is not None and not 0 < self.crystal_2d_cm < math.inf:
+            raise DomainError(f"{self.specimen}: the crystal's 2d is {self.crystal_2d_cm} cm, expected a number > 0")
+        frozen = {"two_theta_rad": angles, "rate_per_s": rates}
+        if self.counting_time_s is not None:
+            frozen["counting_time_s"] = np.array(self.counting_time_s, dtype=np.float64)
+            if frozen["counting_time_s"].shape != angles.shape or not (frozen["counting_time_s"] > 0).all():
+                raise DomainError(f"{self.specimen}: a scan needs a counting time > 0 for each angle, or none at all")
+        for name, array in frozen.items():
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+
+    @property
+    def energy_kev(self) -> NDArray[np.float64] | None:
+        """Photon energy at each angle in first order, E = h c / (2d sin θ), keV; None without 2d."""
+        if self.crystal_2d_cm is None:
+            return None
+        return np.asarray(_HC_KEV_CM / (self.crystal_2d_cm * np.sin(0.5 * self.two_theta_rad)))
 
 
 def _rebuild(

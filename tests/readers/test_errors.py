@@ -141,9 +141,9 @@ def test_live_time_zero(put: Put, samples: Samples, name: str) -> None:
 
 def test_unknown_format_names_the_known_ones(put: Put) -> None:
     with pytest.raises(UnknownFormatError, match=r"starts with b'<\?xml.*Known formats: .*EMSA/MAS \(\.msa\)"):
-        read_measurement(put("a.spx", '<?xml version="1.0"?>\n'))
+        read_measurement(put("a.xml", '<?xml version="1.0"?>\n'))
     with pytest.raises(UnknownFormatError, match=r"has the suffix of Amptek MCA"):
-        read_measurement(put("a.mca", "#F scan\n$X:\n#S 1\n1 2 3\n"))
+        read_measurement(put("a.mca", "#? scan\n$X:\n1 2 3\n"))
 
 
 def test_content_counts_more_than_the_suffix(put: Put, samples: Samples) -> None:
@@ -165,7 +165,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
 
     def install(loaded: object) -> None:
         def entry_points(*, group: str) -> list[EntryPoint]:
-            assert group == "xrfree.spectrum_formats"
+            assert group == "xrfree.readers"
             return [EntryPoint("other", f"{__name__}:x", group)]
 
         def load(_: EntryPoint) -> object:

@@ -108,6 +108,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as opened:
         opened["counts"] = np.arange(9)
     with pytest.raises(UnknownFormatError, match="an HDF5 file, but not one of xrfree"):
+        read_stack(tmp_path / "a.h5")
+    with pytest.raises(SpectrumFileError, match="does not say which dataset holds its spectra"):
         read_measurement(tmp_path / "a.h5")
     (tmp_path / "a.csv").write_text("1\n")
     with pytest.raises(UnknownFormatError, match="not an HDF5 file"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from xrfree.batch.faults import UnexpectedError, foreseen
 from xrfree.errors import XrfreeError
-from xrfree.readers import FORMATS, read_measurement, read_stack
+from xrfree.readers import FORMATS, read_measurements, read_stack
 from xrfree.report.refused import Refusal, one_line
 from xrfree.spectrum import Measurement, SourceFile, Spectrum
 
@@ -126,10 +126,10 @@ def read_inputs(
 
 
 def read_file(path: Path, profile: ReaderProfile | None = None) -> list[Measurement]:
-    """The measurements in a file: one, or several in a stack of ours."""
+    """The measurements in a file: one, or several in a stack of ours and in exports of many tests."""
     if profile is None and _is_stack(path):
         return list(read_stack(path))
-    return [read_measurement(path, profile=profile)]
+    return list(read_measurements(path, profile=profile))
 
 
 def _is_stack(path: Path) -> bool:

@@ -8,54 +8,165 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xrfree.errors import SpectrumFileError, UnknownFormatError, XrfreeError
-from xrfree.readers import amptek_mca, delimited, emsa, epsilon_mp2, nexus_hdf5, ortec_spe
+from xrfree.readers import (
+    amptek_mca,
+    bruker_pdz,
+    bruker_spx,
+    bruker_text,
+    canberra_cnf,
+    delimited,
+    emsa,
+    epsilon_mp2,
+    gsecars_mca,
+    hdf5_other,
+    iec1455,
+    jeol_eds,
+    nexus_hdf5,
+    olympus_csv,
+    ortec_chn,
+    ortec_spc,
+    ortec_spe,
+    other_files,
+    results_tables,
+    shimadzu_csv,
+    spec_file,
+    two_theta_scan,
+    wavelength_tables,
+)
 from xrfree.readers._format import HEAD_BYTES, SpectrumBytes, SpectrumFormat
 from xrfree.readers.nexus_hdf5 import read_stack, write_hdf5
 from xrfree.spectrum import Measurement
 
 if TYPE_CHECKING:
+    from xrfree.intensities import LineIntensities, TwoThetaScan
+    from xrfree.readers._table import TableFormat
     from xrfree.readers.profile import ReaderProfile
+    from xrfree.reported import ReportedResults
 
 __all__ = [
     "FORMATS",
     "SpectrumBytes",
     "SpectrumFormat",
     "load_profile",
+    "read_intensities",
     "read_measurement",
+    "read_measurements",
+    "read_results",
+    "read_scan",
     "read_stack",
     "spectrum_formats",
     "write_hdf5",
 ]
 
-ENTRY_POINT_GROUP = "xrfree.spectrum_formats"
+ENTRY_POINT_GROUP = "xrfree.readers"
 MAX_FILE_BYTES = 256 * 2**20
 
 # Delimited text comes last: it recognises whatever looks like numbers in lines.
 FORMATS: tuple[SpectrumFormat, ...] = (
     nexus_hdf5.FORMAT,
+    hdf5_other.FORMAT,
+    bruker_pdz.FORMAT,
+    bruker_spx.FORMAT,
+    canberra_cnf.FORMAT,
+    ortec_spc.FORMAT,
+    ortec_chn.FORMAT,
+    jeol_eds.FORMAT,
     emsa.FORMAT,
     epsilon_mp2.FORMAT,
     ortec_spe.FORMAT,
     amptek_mca.FORMAT,
+    iec1455.FORMAT,
+    gsecars_mca.FORMAT,
+    spec_file.FORMAT,
+    olympus_csv.FORMAT,
+    shimadzu_csv.FORMAT,
+    bruker_text.FORMAT,
+    other_files.FORMAT,
     delimited.FORMAT,
 )
 
 
-def read_measurement(path: Path | str, *, profile: ReaderProfile | Path | str | None = None) -> Measurement:
+TABLES: tuple[TableFormat, ...] = (*results_tables.TABLES, *wavelength_tables.TABLES)
+
+
+def read_results(path: Path | str) -> tuple[ReportedResults, ...]:
+    """Results that another program has written, one set per reading; "not detected" is a censored value."""
+    file = _read_bytes(Path(path))
+    table = _table(file, "results", [known for known in TABLES if known.results is not None])
+    return () if table.results is None else tuple(table.results(file))
+
+
+def read_intensities(path: Path | str) -> tuple[LineIntensities, ...]:
+    """Line intensities of a wavelength-dispersive spectrometer, one set per specimen."""
+    file = _read_bytes(Path(path))
+    table = _table(file, "line intensities", [known for known in TABLES if known.intensities is not None])
+    return () if table.intensities is None else tuple(table.intensities(file))
+
+
+def read_scan(path: Path | str) -> TwoThetaScan:
+    """A 2-theta scan of a wavelength-dispersive spectrometer."""
+    return two_theta_scan.read(_read_bytes(Path(path)))
+
+
+def _table(file: SpectrumBytes, what: str, known: Sequence[TableFormat]) -> TableFormat:
+    head = file.content[:HEAD_BYTES]
+    for table in known:
+        if table.recognises(head):
+            return table
+    raise UnknownFormatError(
+        file.path,
+        found=f"is no table of {what} that xrfree knows",
+        remedy=f"Known tables: {', '.join(table.name for table in known)}",
+    )
+
+
+def read_measurement(
+    path: Path | str, *, profile: ReaderProfile | Path | str | None = None, specimen: str | None = None
+) -> Measurement:
     """The measurement in a spectrum file of any known format.
 
     Parameters
     ----------
     path : the file.
     profile : what the file does not say; a ReaderProfile, or the path of one.
+    specimen : which measurement of a file that holds several.
     """
-    file = _read_bytes(Path(path))
+    found = _measurements(Path(path), profile)
+    first = next(found, None)
+    if first is None:
+        raise SpectrumFileError(path, found="holds no spectrum", remedy="Export the spectra again")
+    if specimen is None:
+        if next(found, None) is not None:
+            raise SpectrumFileError(
+                path,
+                found="holds more than one measurement",
+                remedy=f"Read it with read_measurements (or read_stack), or name one, e.g. specimen={first.specimen!r}",
+            )
+        return first
+    for measurement in chain([first], found):
+        if measurement.specimen == specimen:
+            return measurement
+    raise SpectrumFileError(
+        path, found=f"holds no measurement of {specimen!r}", remedy="List them with read_measurements"
+    )
+
+
+def read_measurements(
+    path: Path | str, *, profile: ReaderProfile | Path | str | None = None
+) -> tuple[Measurement, ...]:
+    """All measurements in a spectrum file of any known format: one, or several where a file holds several tests."""
+    return tuple(_measurements(Path(path), profile))
+
+
+def _measurements(path: Path, profile: ReaderProfile | Path | str | None) -> Iterator[Measurement]:
+    file = _read_bytes(path)
     stated = load_profile(profile) if isinstance(profile, Path | str) else profile
     chosen = _choose(file, stated)
     if stated is not None and chosen is not delimited.FORMAT and stated.layout_keys():
@@ -65,7 +176,7 @@ def read_measurement(path: Path | str, *, profile: ReaderProfile | Path | str | 
             "which only delimited text has",
             remedy="Remove these keys from the profile",
         )
-    return chosen.read(file, stated)
+    return chosen.measurements(file, stated)
 
 
 def load_profile(path: Path | str) -> ReaderProfile:
@@ -105,9 +216,13 @@ def _other_formats() -> tuple[SpectrumFormat, ...]:
 
 def _choose(file: SpectrumBytes, profile: ReaderProfile | None) -> SpectrumFormat:
     head = file.content[:HEAD_BYTES]
-    for known in _ours_first():
+    *known_ones, last = _ours_first()
+    for known in known_ones:
         if known.recognises(head):
             return known
+    _refuse_table(file, head)
+    if last.recognises(head):
+        return last
     if profile is not None and profile.layout_keys():
         return delimited.FORMAT
     suffix = file.path.suffix.lower()
@@ -121,6 +236,20 @@ def _choose(file: SpectrumBytes, profile: ReaderProfile | None) -> SpectrumForma
         found=f"no known spectrum format starts with {head[:16]!r}",
         remedy=f"Known formats: {names}",
     )
+
+
+def _refuse_table(file: SpectrumBytes, head: bytes) -> None:
+    """Refuse tables of results and of line intensities, and name the function that reads them."""
+    for table in TABLES:
+        if table.recognises(head):
+            verbs = {"read_results": table.results, "read_intensities": table.intensities}
+            raise SpectrumFileError(
+                file.path,
+                found=f"is a table ({table.name}), not a spectrum",
+                remedy=f"Read it with {' or '.join(verb for verb, reads in verbs.items() if reads is not None)}",
+            )
+    if two_theta_scan.recognises(head):
+        raise SpectrumFileError(file.path, found="is a 2-theta scan, not a spectrum", remedy="Read it with read_scan")
 
 
 def _refuse_misnamed(file: SpectrumBytes, named: SpectrumFormat) -> None:

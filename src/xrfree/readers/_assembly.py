@@ -6,7 +6,8 @@ what is said twice must agree, and counts are whole numbers below the ceiling of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ class Statement:
     counts : shape (n_channels,), as read, not yet checked.
     place_of : where channel i stands in the file, for messages.
     no_scale : why there is no energy scale, for the message.
+    condition : name that the file gives; None: named after voltage, filter, current and atmosphere.
+    label : what tells it from another spectrum of the file where all of these are the same, e.g. "phase 2".
     """
 
     counts: NDArray[np.float64]
@@ -60,6 +63,7 @@ class Statement:
     no_scale: str = "no energy scale is stated"
     specimen: str | None = None
     condition: str | None = None
+    label: str = ""
     anode: str | None = None
     tube_voltage_kv: Stated | None = None
     tube_current_ua: Stated | None = None
@@ -69,11 +73,11 @@ class Statement:
 
 
 def assemble(file: SpectrumBytes, statements: Iterable[Statement], profile: ReaderProfile | None) -> Measurement:
-    """The measurement that a file and a profile state together."""
+    """The measurement that a file and a profile state together: all statements are about one specimen."""
     said = list(statements)
     spectra: dict[str, Spectrum] = {}
-    for statement in said:
-        spectrum = _spectrum(file.path, statement, profile)
+    for statement, name in zip(said, _condition_names(file.path, said), strict=True):
+        spectrum = _spectrum(file.path, statement, name, profile)
         if spectrum.condition.name in spectra:
             raise SpectrumFileError(
                 file.path,
@@ -86,7 +90,36 @@ def assemble(file: SpectrumBytes, statements: Iterable[Statement], profile: Read
     return Measurement(specimen=specimen, spectra=spectra, sources=(file.source,))
 
 
-def _spectrum(path: Path, said: Statement, profile: ReaderProfile | None) -> Spectrum:
+def _condition_names(path: Path, said: Sequence[Statement]) -> list[str]:
+    """Names for the conditions of a file, in its order.
+
+    A file names a condition, or else voltage and filter do; where that is not enough to tell its spectra apart,
+    the current is added, then the atmosphere, then what the file calls them.
+    """
+    names = [statement.condition or _short_name(path, statement, 0) for statement in said]
+    for detail in (1, 2, 3):
+        often = Counter(names)
+        names = [
+            _short_name(path, statement, detail) if often[name] > 1 and not statement.condition else name
+            for name, statement in zip(names, said, strict=True)
+        ]
+    return names
+
+
+def _short_name(path: Path, said: Statement, detail: int) -> str:
+    voltage = _positive(path, said.tube_voltage_kv, "kV")
+    current = _positive(path, said.tube_current_ua, "µA")
+    parts = [] if voltage is None and not said.filter else [condition_name(voltage, _filter(said.filter))]
+    if detail >= 1 and current is not None:
+        parts.append(f"{round(current, 1):g} µA")
+    if detail >= 2 and said.atmosphere:
+        parts.append(said.atmosphere)
+    if detail >= 3 and said.label:
+        parts.append(said.label)
+    return " ".join(parts) or "spectrum"
+
+
+def _spectrum(path: Path, said: Statement, condition: str, profile: ReaderProfile | None) -> Spectrum:
     _refuse_size(path, said.counts.size)
     scale = _scale(path, said, profile)
     said, note = _without_discarded(said, scale, profile)
@@ -99,7 +132,7 @@ def _spectrum(path: Path, said: Statement, profile: ReaderProfile | None) -> Spe
             live_time_s=live_time_s,
             real_time_s=real_time_s,
             energy_scale=scale,
-            condition=_condition(path, said, profile),
+            condition=_condition(path, said, condition, profile),
             metadata={**said.metadata, **note, **time_note, **_profile_note(profile)},
         )
     except DomainError as error:
@@ -317,12 +350,12 @@ def _name(path: Path, key: str, stated: str | None, given: str | None, profile: 
     return given
 
 
-def _condition(path: Path, said: Statement, profile: ReaderProfile | None) -> ExcitationCondition:
+def _condition(path: Path, said: Statement, derived: str, profile: ReaderProfile | None) -> ExcitationCondition:
     given = None if profile is None else profile.condition
     filter_name = _filter(said.filter)
     voltage = _positive(path, said.tube_voltage_kv, "kV")
     return ExcitationCondition(
-        name=_name(path, "condition", said.condition, given, profile) or condition_name(voltage, filter_name),
+        name=_name(path, "condition", said.condition, given, profile) or derived,
         anode=said.anode or None,
         tube_voltage_kv=voltage,
         tube_current_ua=_positive(path, said.tube_current_ua, "µA"),
@@ -332,8 +365,8 @@ def _condition(path: Path, said: Statement, profile: ReaderProfile | None) -> Ex
 
 
 def condition_name(tube_voltage_kv: float | None, filter_name: str | None) -> str:
-    """Name of a condition that has none: "50 kV Ag 100", "10 kV none", "spectrum"."""
-    parts = [] if tube_voltage_kv is None else [f"{tube_voltage_kv:g} kV"]
+    """Name of a condition that has none: "50 kV Ag 100", "10 kV none", "spectrum"; to 0.1 kV."""
+    parts = [] if tube_voltage_kv is None else [f"{round(tube_voltage_kv, 1):g} kV"]
     if filter_name:
         parts.append(filter_name)
     return " ".join(parts) or "spectrum"

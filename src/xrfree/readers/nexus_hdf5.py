@@ -81,12 +81,12 @@ class _Row:
 
 
 def recognises(head: bytes) -> bool:
-    """Whether the file is HDF5, ours or another; another is then refused with its reason."""
-    return head.startswith((_MAGIC, SCHEMA.partition("/")[0].encode() + b"/spectra/"))
+    """Whether the first line is the mark of our files."""
+    return head.startswith(SCHEMA.partition("/")[0].encode() + b"/spectra/")
 
 
-def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measurement:
-    """The one measurement in a file; a stack of several is for `read_stack`."""
+def read_many(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Iterator[Measurement]:
+    """All measurements in a file; `read_stack` reads large files without having them in memory."""
     if profile is not None:
         raise SpectrumFileError(
             file.path,
@@ -95,17 +95,7 @@ def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measureme
         )
     stream = io.BytesIO(file.content)
     _checked_sha256(file.path, stream)
-    measurements = _stream(file.path, stream, file.source)
-    first = next(measurements, None)
-    if first is None:
-        raise SpectrumFileError(file.path, found="holds no spectrum", remedy="Write the file again")
-    if next(measurements, None) is not None:
-        raise SpectrumFileError(
-            file.path,
-            found="holds more than one measurement",
-            remedy="Read it with read_stack, one measurement at a time",
-        )
-    return first
+    yield from _stream(file.path, stream, file.source)
 
 
 def read_stack(path: Path | str) -> Iterator[Measurement]:
@@ -485,4 +475,6 @@ def _number_or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-FORMAT = SpectrumFormat(name="xrfree HDF5", suffixes=(".h5", ".hdf5", ".nxs", ".nx5"), recognises=recognises, read=read)
+FORMAT = SpectrumFormat(
+    name="xrfree HDF5", suffixes=(".h5", ".hdf5", ".nxs", ".nx5"), recognises=recognises, read_many=read_many
+)

@@ -43,6 +43,7 @@ class ReaderProfile(BaseModel):
     energy_unit : unit of the energy column where its name does not say it.
     skip_lines : lines at the top that are not looked at.
     separator, decimal : of the numbers, where they are ambiguous.
+    dataset : path of the spectra in an HDF5 file of others, e.g. "/entry/xrf/counts"; channels on the last axis.
     energy_zero_kev : energy of the first channel of the file; energy_gain_kev : keV per channel.
     discard_below_kev : channels below this energy are not data (zero peak, what a maker subtracts there) and
         are set to zero.
@@ -59,6 +60,7 @@ class ReaderProfile(BaseModel):
     skip_lines: Annotated[int, Field(ge=0)] | None = None
     separator: Literal["comma", "semicolon", "tab", "whitespace"] | None = None
     decimal: Literal["point", "comma"] | None = None
+    dataset: Name | None = None
     live_time_s: Seconds | None = None
     real_time_s: Seconds | None = None
     energy_zero_kev: Finite | None = None
