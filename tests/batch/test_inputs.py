@@ -94,7 +94,7 @@ def test_faults_of_the_program_do_not_stop_a_batch(tmp_path, monkeypatch):
     def broken(path, *, profile=None):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(inputs, "read_measurement", broken)
+    monkeypatch.setattr(inputs, "read_measurements", broken)
     found = read_inputs([write_spectrum(tmp_path / "a.csv", "P1", "low")])
     assert "unexpected ZeroDivisionError: oops" in found.refusals[0].reason
     assert "in broken" in found.refusals[0].details
