@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from xrfree.atomic import XrayLine, _tables, atomic_number
 from xrfree.fit import Light, Templates
-from xrfree.fit.response import escape_probability, half_widths, line_derivatives, spread_light, spread_lines
+from xrfree.fit.response import (
+    derivatives,
+    escape_probability,
+    half_widths,
+    photons,
+    spread,
+    spread_light,
+    spread_lines,
+    summed,
+)
 from xrfree.instrument import Response
 
 FloatArray = NDArray[np.float64]
@@ -141,20 +150,38 @@ def test_smooth_light_is_conserved() -> None:
 
 
 def test_derivatives_by_energy_and_width_are_finite_differences(band: Band) -> None:
-    templates = sharp(band.templates)
-    amplitude = np.linspace(1.0, 2.0, len(templates.clusters))
-    shift, wider, wider_energy = line_derivatives(templates, amplitude, WIDE, PLAIN, "Si")
+    listed = photons(band.templates, "Si", [Light(energy_kev=np.array([4.4, 4.5]), strength=np.array([2.0, 1.0]))])
+    n = len(band.templates.clusters)
+    amplitude, coefficient = np.linspace(1.0, 2.0, 2 * n), np.array([5.0])
+    by = np.diff(derivatives(listed, amplitude, coefficient, WIDE, TAILED, "Si", everything=False), axis=1)
 
     def counts(response: Response, rise: float = 0.0) -> FloatArray:
-        return np.asarray(amplitude @ spread_lines(templates, WIDE - rise, response, "Si").peaks)
+        seen, light = spread(listed, WIDE + rise, response, "Si")
+        return np.asarray(amplitude[:n] @ seen.peaks + amplitude[n:] @ seen.escape + coefficient @ light)
 
     step = 1e-4
-    moved = (counts(PLAIN, step) - counts(PLAIN, -step)) / (2.0 * step)
-    # Central differences of 1e-4 keV: (step/σ)² = 4e-6.
-    assert shift == pytest.approx(moved, abs=1e-5 * np.abs(moved).max())
-    by_noise = counts(replace(PLAIN, noise_kev=0.0325)) - counts(replace(PLAIN, noise_kev=0.0315))
+    moved = (counts(TAILED, step) - counts(TAILED, -step)) / (2.0 * step)
+    # Central differences of 1e-4 keV: (step/σ)² = 4e-6; where wings of natural widths end, 1.2 keV from a line, a
+    # tenth of a per cent of the strongest. The first channel starts at 0 keV, where shelves end.
+    assert by[0, 1:] == pytest.approx(moved[1:], abs=1e-3 * np.abs(moved).max())
+    by_noise = counts(replace(TAILED, noise_kev=0.0325)) - counts(replace(TAILED, noise_kev=0.0315))
     expected = by_noise / (0.0325**2 - 0.0315**2)
-    assert wider == pytest.approx(expected, abs=1e-4 * np.abs(expected).max())
-    by_fano = counts(replace(PLAIN, fano=0.118)) - counts(replace(PLAIN, fano=0.116))
+    assert by[1] == pytest.approx(expected, abs=1e-4 * np.abs(expected).max())
+    by_fano = counts(replace(TAILED, fano=0.118)) - counts(replace(TAILED, fano=0.116))
     expected = by_fano / (0.002 * 0.00365)
-    assert wider_energy == pytest.approx(expected, abs=1e-4 * np.abs(expected).max())
+    assert by[2] == pytest.approx(expected, abs=1e-4 * np.abs(expected).max())
+
+
+def test_sums_over_clusters_are_those_of_the_clusters(band: Band) -> None:
+    shoulder = Light(energy_kev=np.array([4.5, 4.6, 5.0]), strength=np.array([3.0, 4.0, 5.0]))
+    templates = replace(band.templates, shoulder=shoulder, shoulder_cluster=np.array([1, 1, 4]))
+    listed = photons(templates, "Si")
+    n = len(templates.clusters)
+    amplitude = np.linspace(1.0, 2.0, 2 * n)
+    groups = np.concatenate([templates.cluster_group] * 2)
+    found = summed(listed, amplitude, groups, WIDE, TAILED, "Si")
+    seen, _ = spread(listed, WIDE, TAILED, "Si")
+    expected = np.zeros_like(found)
+    np.add.at(expected, groups, amplitude[:, None] * np.concatenate([seen.peaks, seen.escape]))
+    # Rounding.
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from xrfree.errors import FitError
 from xrfree.fit.inputs import FitSettings, Light, Prior, Templates
-from xrfree.fit.response import line_derivatives, spread_light, spread_lines
+from xrfree.fit.response import Photons, derivatives, photons, spread, summed
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
+from xrfree.kernels.lineshape import DERIVATIVES
 from xrfree.spectrum import EnergyScale, Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -27,7 +29,6 @@ RESPONSE_PARAMETERS = (
     "shelf_share",
     "shelf_slope",
 )
-_STEP = 0.02
 _USUAL_PRIORS = {
     "zero": Prior(mean=0.0, sigma=0.02),
     "gain": Prior(mean=0.0, sigma=0.005),
@@ -69,10 +70,11 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
 class Evaluation:
     """Expected counts and derivatives of one spectrum in its fit window.
 
-    expected : shape (n_window,); jacobian : shape (n_parameters, n_window).
+    expected : shape (n_window,); lines : the lines' part of it; jacobian : shape (n_parameters, n_window).
     """
 
     expected: FloatArray
+    lines: FloatArray
     jacobian: FloatArray
 
 
@@ -109,6 +111,11 @@ class SpectrumModel:
         self.window = np.zeros(spectrum.n_channels, dtype=bool)
         for low, high in settings.ranges_kev:
             self.window |= (centres >= low) & (centres < high)
+        if not self.window.any():
+            raise FitError(
+                f"no channel in the fitted range {_ranges_text(settings)}: the spectrum covers {centres[0]:.2f} to "
+                f"{centres[-1]:.2f} keV. Measure a wider range, or correct the method"
+            )
         first, last = np.flatnonzero(self.window)[[0, -1]]
         self._span = slice(int(first), int(last) + 1)
         self.inside = self.window[self._span]
@@ -118,6 +125,7 @@ class SpectrumModel:
         self._strength = templates.group_strength
         self.tube = [k for k, light in enumerate(templates.tube) if self._reaches_window(light)]
         self.names = self._parameter_names()
+        self._photons = self._listed()
         self.pile_up_shape = self._pile_up(None, scale.zero_kev / scale.gain_kev)
 
     def _parameter_names(self) -> tuple[str, ...]:
@@ -168,40 +176,89 @@ class SpectrumModel:
         shifted = self.scale.energy_kev(channel)
         return np.asarray(shifted + values["zero"] + values["gain"] * self.scale.gain_kev * channel)
 
+    def _listed(self) -> Photons:
+        """Lines and scattered light; columns of light in units that make their coefficients counts."""
+        nominal = self.scale.edges_kev(self.spectrum.n_channels)[[self._span.start, self._span.stop]]
+        light = self.templates.continuum
+        position = np.clip(2.0 * (light.energy_kev - nominal[0]) / (nominal[1] - nominal[0]) - 1.0, -1.5, 1.5)
+        total = max(float(light.strength.sum()), 1e-300)
+        columns = [
+            Light(
+                energy_kev=light.energy_kev,
+                strength=light.strength * np.polynomial.legendre.Legendre.basis(k)(position) / total,
+            )
+            for k in range(self.settings.background_terms)
+        ]
+        for k in self.tube:
+            part = self.templates.tube[k]
+            columns.append(Light(energy_kev=part.energy_kev, strength=part.strength / max(part.strength.sum(), 1e-300)))
+        return photons(self.templates, self.crystal, columns)
+
+    @property
+    def light_names(self) -> tuple[str, ...]:
+        """Parameters that scale the columns of scattered light."""
+        return (
+            *(f"continuum:{k}" for k in range(self.settings.background_terms)),
+            *(f"tube:{k}" for k in self.tube),
+        )
+
     def evaluate(self, values: Mapping[str, float]) -> Evaluation:
         """Expected counts and their derivatives for the parameters `values`."""
         edges = self.edges(values)
         response = moved_response(self.response, values)
-        spread = spread_lines(self.templates, edges, response, self.crystal)
-        escape = response.escape_scale
-        shapes = spread.peaks + escape * spread.escape
+        seen, light = spread(self._photons, edges, response, self.crystal)
+        shapes = seen.peaks + response.escape_scale * seen.escape
         area, ratio = self._areas_and_ratios(values)
         owner = self.templates.cluster_group
         amplitude = area[owner] * ratio
-        columns = self._linear_columns(edges, response)
-        linear_names = list(columns)
+        coefficient = np.array([values[name] for name in self.light_names])
         lines = amplitude @ shapes
-        smooth = np.zeros_like(lines)
-        for name in linear_names:
-            smooth += values[name] * columns[name]
         pile_up = response.pulse_pair_time_s * self.pile_up_shape[self._span]
-        expected = lines + smooth + pile_up + self.offset[self._span]
-        derivative: dict[str, FloatArray] = dict(columns)
+        expected = lines + coefficient @ light + pile_up + self.offset[self._span]
+        derivative = dict(zip(self.light_names, light, strict=True))
         for index, group in enumerate(self.templates.groups):
             mine = owner == index
             derivative[f"area:{group}"] = ratio[mine] @ shapes[mine] / max(self._strength[index], 1e-300)
         for c, cluster in enumerate(self.templates.clusters):
             if not cluster.leading:
                 derivative[f"ratio:{cluster.group}:{cluster.name}"] = area[owner[c]] * shapes[c]
-        self._scale_derivatives(derivative, amplitude, smooth, edges, response)
+        both = np.concatenate([amplitude, response.escape_scale * amplitude])
+        self._add_derivatives(derivative, values, both, coefficient, edges, response)
         if "escape" in self.priors:
-            derivative["escape"] = self.response.escape_scale * (amplitude @ spread.escape)
+            derivative["escape"] = self.response.escape_scale * (amplitude @ seen.escape)
         if "pile_up" in self.priors:
             derivative["pile_up"] = self.response.pulse_pair_time_s * self.pile_up_shape[self._span]
-        for name in self.free_response:
-            derivative[name] = self._response_derivative(name, values, amplitude, edges, lines)
         jacobian = np.array([derivative[name] for name in self.names])[:, self.inside]
-        return Evaluation(expected=expected[self.inside], jacobian=jacobian)
+        return Evaluation(expected=expected[self.inside], lines=lines[self.inside], jacobian=jacobian)
+
+    def _add_derivatives(
+        self,
+        derivative: dict[str, FloatArray],
+        values: Mapping[str, float],
+        amplitude: FloatArray,
+        coefficient: FloatArray,
+        edges: FloatArray,
+        response: Response,
+    ) -> None:
+        """By energy scale, resolution and response: those of the cumulative counts at the edges, then differences."""
+        rows = derivatives(
+            self._photons,
+            amplitude,
+            coefficient,
+            edges,
+            response,
+            self.crystal,
+            everything=bool(self.free_response),
+        )
+        by = dict(zip(DERIVATIVES, np.diff(rows, axis=1), strict=False))
+        channel = np.arange(self._span.start, self._span.stop + 1) - 0.5
+        derivative["zero"] = by["energy"]
+        derivative["gain"] = np.diff(rows[0] * self.scale.gain_kev * channel)
+        derivative["noise"] = by["variance"] * self.response.noise_kev**2
+        derivative["fano"] = by["variance_energy"] * self.response.fano * PAIR_ENERGY_KEV[self.crystal]
+        for name in self.free_response:
+            relative = 1.0 + values[name] if name.startswith("width_") else 1.0
+            derivative[name] = by[name] / relative
 
     @property
     def survival(self) -> float:
@@ -209,61 +266,16 @@ class SpectrumModel:
         rate = self.spectrum.total_counts / self.spectrum.live_time_s
         return float(np.exp(-self.response.pulse_pair_time_s * rate))
 
-    def _linear_columns(self, edges: FloatArray, response: Response) -> dict[str, FloatArray]:
-        """Scattered light, one column per coefficient, in units that make the coefficients counts."""
-        low, high = edges[0], edges[-1]
-        light = self.templates.continuum
-        position = np.clip(2.0 * (light.energy_kev - low) / (high - low) - 1.0, -1.5, 1.5)
-        total = max(float(light.strength.sum()), 1e-300)
-        columns = {}
-        for k in range(self.settings.background_terms):
-            polynomial = np.polynomial.legendre.Legendre.basis(k)(position)
-            part = Light(energy_kev=light.energy_kev, strength=light.strength * polynomial / total)
-            columns[f"continuum:{k}"] = spread_light(part, edges, response, self.crystal)
-        for k in self.tube:
-            part = self.templates.tube[k]
-            unit = Light(energy_kev=part.energy_kev, strength=part.strength / max(part.strength.sum(), 1e-300))
-            columns[f"tube:{k}"] = spread_light(unit, edges, response, self.crystal)
-        return columns
-
-    def _scale_derivatives(
-        self,
-        derivative: dict[str, FloatArray],
-        amplitude: FloatArray,
-        smooth: FloatArray,
-        edges: FloatArray,
-        response: Response,
-    ) -> None:
-        shift, wider, wider_energy = line_derivatives(self.templates, amplitude, edges, response, self.crystal)
-        width = np.diff(edges)
-        slope = np.gradient(smooth) / width
-        half_curvature = 0.5 * np.gradient(slope) / width
-        wider += half_curvature
-        wider_energy += half_curvature * 0.5 * (edges[1:] + edges[:-1])
-        rise = slope - shift
-        channel = np.arange(self._span.start, self._span.stop)
-        derivative["zero"] = rise
-        derivative["gain"] = rise * self.scale.gain_kev * channel
-        derivative["noise"] = wider * self.response.noise_kev**2
-        derivative["fano"] = wider_energy * self.response.fano * PAIR_ENERGY_KEV[self.crystal]
-
-    def _response_derivative(
-        self, name: str, values: Mapping[str, float], amplitude: FloatArray, edges: FloatArray, lines: FloatArray
-    ) -> FloatArray:
-        """Forward difference of the lines by one response parameter (smooth and nearly linear in it)."""
-        step = _STEP
-        moved = moved_response(self.response, {**values, name: values[name] + step})
-        spread = spread_lines(self.templates, edges, moved, self.crystal)
-        return np.asarray((amplitude @ (spread.peaks + moved.escape_scale * spread.escape) - lines) / step)
-
     def sharpened(self, values: Mapping[str, float]) -> None:
         """Renew the pile-up shape with the fitted lines, free of electronic noise, and all else as counted."""
         response = moved_response(self.response, values)
         sharp_response = replace(response, noise_kev=0.005)
         edges = self._all_edges(values)
-        amplitude = self._amplitudes(values)
-        lines = amplitude @ spread_lines(self.templates, edges, sharp_response, self.crystal).peaks
-        seen = amplitude @ spread_lines(self.templates, edges, response, self.crystal).peaks
+        clusters = self._amplitudes(values)
+        amplitude = np.concatenate([clusters, np.zeros_like(clusters)])
+        owner = np.zeros(amplitude.size, dtype=np.int64)
+        lines = summed(self._photons, amplitude, owner, edges, sharp_response, self.crystal)[0]
+        seen = summed(self._photons, amplitude, owner, edges, response, self.crystal)[0]
         rest = np.maximum(self.spectrum.counts - seen, 0.0)
         gain = self.scale.gain_kev * (1.0 + values["gain"])
         self.pile_up_shape = self._pile_up(lines + rest, (self.scale.zero_kev + values["zero"]) / gain)
@@ -281,13 +293,16 @@ class SpectrumModel:
     def lines_everywhere(self, values: Mapping[str, float]) -> FloatArray:
         """Expected counts of every line group with its escape peaks, shape (n_groups, n_channels)."""
         response = moved_response(self.response, values)
-        spread = spread_lines(self.templates, self._all_edges(values), response, self.crystal)
-        clusters = self._amplitudes(values)[:, None] * (spread.peaks + response.escape_scale * spread.escape)
-        groups = np.zeros((len(self.templates.groups), self.spectrum.n_channels))
-        np.add.at(groups, self.templates.cluster_group, clusters)
-        return groups
+        clusters = self._amplitudes(values)
+        amplitude = np.concatenate([clusters, response.escape_scale * clusters])
+        owner = np.concatenate([self.templates.cluster_group] * 2)
+        return summed(self._photons, amplitude, owner, self._all_edges(values), response, self.crystal)
 
     def _all_edges(self, values: Mapping[str, float]) -> FloatArray:
         channel = np.arange(self.spectrum.n_channels + 1) - 0.5
         edges = self.scale.energy_kev(channel) + values["zero"] + values["gain"] * self.scale.gain_kev * channel
         return np.asarray(edges)
+
+
+def _ranges_text(settings: FitSettings) -> str:
+    return ", ".join(f"{low:g} to {high:g} keV" for low, high in settings.ranges_kev)

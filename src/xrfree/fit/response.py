@@ -6,6 +6,7 @@ Validation   tests/fit/test_response.py: counts are conserved, escape against Mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 from xrfree.atomic import XrayLine, _tables
 from xrfree.fit.inputs import Light, Templates
 from xrfree.instrument import Response
-from xrfree.kernels.lineshape import add_line_derivatives, add_lines, add_smooth
+from xrfree.kernels.lineshape import DERIVATIVES, add_line_derivatives, add_lines, add_smooth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_LOWEST_ESCAPE_KEV = 0.3
+_MOVES = 3
+"""Number of the first rows of `DERIVATIVES`: energy and width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +34,31 @@ class Spread:
 
     peaks: FloatArray
     escape: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photons:
+    """Everything that meets the detector, listed once for many evaluations.
+
+    energy_kev, strength, half_width_kev, is_k : of lines and escape peaks, shape (n_lines,).
+    column : cluster of a line; n_clusters + cluster of an escape peak.
+    light_kev : energies of smooth light, shape (n_light,).
+    light_strength : shape (n_columns + n_clusters, n_light): columns of scattered light, then shoulders of clusters.
+    """
+
+    n_clusters: int
+    energy_kev: FloatArray
+    strength: FloatArray
+    half_width_kev: FloatArray
+    is_k: NDArray[np.bool_]
+    column: IntArray
+    light_kev: FloatArray
+    light_strength: FloatArray
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns of scattered light."""
+        return int(self.light_strength.shape[0]) - self.n_clusters
 
 
 def escape_probability(energy_kev: FloatArray, crystal: str) -> FloatArray:
@@ -59,6 +89,164 @@ def _escaping(crystal: str) -> list[tuple[float, float]]:
     return [(alpha.energy_kev, 1.0 - share), (beta.energy_kev, share)]
 
 
+def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -> Photons:
+    """Lines with their escape peaks, shoulders, and columns of scattered light.
+
+    Escape peaks carry no natural width: it is small beside the Gaussian's, and so are they.
+    """
+    probability = escape_probability(templates.energy_kev, crystal)
+    parts = [(templates.energy_kev, templates.strength, templates.half_width_kev, templates.line_cluster)]
+    n = len(templates.clusters)
+    is_k = [templates.is_k]
+    for energy_kev, share in _escaping(crystal):
+        lowered = templates.energy_kev - energy_kev
+        seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
+        strength = share * probability[seen] * templates.strength[seen]
+        parts.append((lowered[seen], strength, np.zeros(seen.sum()), templates.line_cluster[seen] + n))
+        is_k.append(templates.is_k[seen])
+    energy, strength, half_width, column = (np.concatenate(part) for part in zip(*parts, strict=True))
+    light_kev, light_strength = _light(templates, columns)
+    return Photons(
+        n_clusters=n,
+        energy_kev=energy,
+        strength=strength,
+        half_width_kev=half_width,
+        is_k=np.concatenate(is_k),
+        column=column.astype(np.int64),
+        light_kev=light_kev,
+        light_strength=light_strength,
+    )
+
+
+def _light(templates: Templates, columns: Sequence[Light]) -> tuple[FloatArray, FloatArray]:
+    """All energies of smooth light, each once, and their strengths in every column."""
+    shoulder = templates.shoulder
+    lists = [light.energy_kev for light in columns] + [shoulder.energy_kev]
+    energy, place = np.unique(np.concatenate(lists), return_inverse=True)
+    owner = [np.full(light.energy_kev.size, k) for k, light in enumerate(columns)]
+    owner.append(len(columns) + templates.shoulder_cluster)
+    strength = np.zeros((len(columns) + len(templates.clusters), energy.size))
+    np.add.at(
+        strength,
+        (np.concatenate(owner).astype(np.int64), place),
+        np.concatenate([light.strength for light in columns] + [shoulder.strength]),
+    )
+    return energy, strength
+
+
+def half_widths_of(lines: Photons, response: Response) -> FloatArray:
+    """Half widths (keV) of all Lorentzians as this instrument shows them, shape (n_lines,)."""
+    return lines.half_width_kev * np.where(lines.is_k, response.width_factor_k, response.width_factor_l)
+
+
+def spread(lines: Photons, edges_kev: FloatArray, response: Response, crystal: str) -> tuple[Spread, FloatArray]:
+    """Counts per channel of every cluster, and of every column of scattered light, shape (n_columns, n_channels)."""
+    n, n_channels = lines.n_clusters, edges_kev.size - 1
+    clusters = np.zeros((2 * n, n_channels))
+    _add(clusters, lines.column, lines.strength, lines, edges_kev, response, crystal)
+    light = np.zeros((lines.n_columns + n, n_channels))
+    sigma = response.sigma_kev(lines.light_kev, crystal)
+    add_smooth(light, edges_kev, lines.light_kev, lines.light_strength, sigma)
+    clusters[:n] += light[lines.n_columns :]
+    return Spread(peaks=clusters[:n], escape=clusters[n:]), light[: lines.n_columns]
+
+
+def summed(
+    lines: Photons, amplitude: FloatArray, owner: IntArray, edges_kev: FloatArray, response: Response, crystal: str
+) -> FloatArray:
+    """Counts per channel of clusters times `amplitude`, summed over the clusters of one owner.
+
+    amplitude, owner : shape (2 n_clusters,), of peaks with their shoulders and of escape peaks; result of shape
+    (largest owner + 1, n_channels).
+    """
+    n_owners = int(owner.max()) + 1
+    total = np.zeros((n_owners, edges_kev.size - 1))
+    strength = amplitude[lines.column] * lines.strength
+    _add(total, owner[lines.column], strength, lines, edges_kev, response, crystal)
+    share = np.zeros((n_owners, lines.n_clusters))
+    share[owner[: lines.n_clusters], np.arange(lines.n_clusters)] = amplitude[: lines.n_clusters]
+    shoulder = share @ lines.light_strength[lines.n_columns :]
+    lit = shoulder.any(axis=0)
+    energy = lines.light_kev[lit]
+    add_smooth(total, edges_kev, energy, np.ascontiguousarray(shoulder[:, lit]), response.sigma_kev(energy, crystal))
+    return total
+
+
+def _add(
+    out: FloatArray,
+    column: IntArray,
+    strength: FloatArray,
+    lines: Photons,
+    edges_kev: FloatArray,
+    response: Response,
+    crystal: str,
+) -> None:
+    energy = lines.energy_kev
+    add_lines(
+        out,
+        column,
+        edges_kev,
+        energy,
+        strength,
+        response.sigma_kev(energy, crystal),
+        half_widths_of(lines, response),
+        response.tail_share(energy),
+        response.tail_scale(energy),
+        response.shelf_share(energy),
+        response.wing_reach_kev,
+    )
+
+
+def derivatives(
+    lines: Photons,
+    amplitude: FloatArray,
+    coefficient: FloatArray,
+    edges_kev: FloatArray,
+    response: Response,
+    crystal: str,
+    *,
+    everything: bool = True,
+) -> FloatArray:
+    """Derivatives of the cumulative counts at the channel edges, rows of `kernels.lineshape.DERIVATIVES`.
+
+    amplitude : shape (2 n_clusters,), factors of peaks and escape peaks; coefficient : shape (n_columns,), of the
+    columns of scattered light. everything : False for the first three rows (energy and width) alone.
+    """
+    out = np.zeros((len(DERIVATIVES) if everything else _MOVES, edges_kev.size))
+    energy = lines.energy_kev
+    add_line_derivatives(
+        out,
+        edges_kev,
+        energy,
+        amplitude[lines.column] * lines.strength,
+        response.sigma_kev(energy, crystal),
+        half_widths_of(lines, response),
+        response.tail_share(energy),
+        response.tail_scale(energy),
+        response.shelf_share(energy),
+        lines.is_k,
+        np.log(energy / 5.0),
+        response.wing_reach_kev,
+    )
+    strength = np.concatenate([coefficient, amplitude[: lines.n_clusters]]) @ lines.light_strength
+    nothing = np.zeros_like(strength)
+    add_line_derivatives(
+        out[:_MOVES],
+        edges_kev,
+        lines.light_kev,
+        strength,
+        response.sigma_kev(lines.light_kev, crystal),
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+        np.zeros(strength.size, dtype=bool),
+        nothing,
+        response.wing_reach_kev,
+    )
+    return out
+
+
 def half_widths(templates: Templates, response: Response) -> FloatArray:
     """Half widths (keV) of the lines' Lorentzians as this instrument shows them, shape (n_lines,)."""
     return templates.half_width_kev * np.where(templates.is_k, response.width_factor_k, response.width_factor_l)
@@ -69,98 +257,11 @@ def spread_lines(templates: Templates, edges_kev: FloatArray, response: Response
 
     edges_kev : shape (n_channels + 1,), true energies of the channel edges.
     """
-    n_clusters, n_channels = len(templates.clusters), edges_kev.size - 1
-    peaks = np.zeros((n_clusters, n_channels))
-    _add(
-        peaks,
-        templates.line_cluster,
-        templates.energy_kev,
-        templates.strength,
-        half_widths(templates, response),
-        edges_kev,
-        response,
-        crystal,
-    )
-    _add_shoulders(peaks, templates, edges_kev, response, crystal)
-    escape = np.zeros((n_clusters, n_channels))
-    probability = escape_probability(templates.energy_kev, crystal)
-    for energy_kev, share in _escaping(crystal):
-        lowered = templates.energy_kev - energy_kev
-        seen = (probability > 0.0) & (lowered > 0.3)
-        strength = share * probability[seen] * templates.strength[seen]
-        _add(
-            escape,
-            templates.line_cluster[seen],
-            lowered[seen],
-            strength,
-            np.zeros(seen.sum()),
-            edges_kev,
-            response,
-            crystal,
-        )
-    return Spread(peaks=peaks, escape=escape)
-
-
-def _add_shoulders(
-    peaks: FloatArray, templates: Templates, edges_kev: FloatArray, response: Response, crystal: str
-) -> None:
-    light, owner = templates.shoulder, templates.shoulder_cluster
-    sigma = response.sigma_kev(light.energy_kev, crystal)
-    for cluster in np.unique(owner):
-        mine = owner == cluster
-        add_smooth(peaks[cluster], edges_kev, light.energy_kev[mine], light.strength[mine], sigma[mine])
-
-
-def _add(
-    out: FloatArray,
-    column: IntArray,
-    energy: FloatArray,
-    strength: FloatArray,
-    half_width: FloatArray,
-    edges_kev: FloatArray,
-    response: Response,
-    crystal: str,
-) -> None:
-    add_lines(
-        out,
-        column,
-        edges_kev,
-        energy,
-        strength,
-        response.sigma_kev(energy, crystal),
-        half_width,
-        response.tail_share(energy),
-        response.tail_scale(energy),
-        response.shelf_share(energy),
-        response.wing_reach_kev,
-    )
+    return spread(photons(templates, crystal), edges_kev, response, crystal)[0]
 
 
 def spread_light(light: Light, edges_kev: FloatArray, response: Response, crystal: str) -> FloatArray:
     """Counts per channel of a smooth list of energies, shape (n_channels,)."""
-    out = np.zeros(edges_kev.size - 1)
-    add_smooth(out, edges_kev, light.energy_kev, light.strength, response.sigma_kev(light.energy_kev, crystal))
-    return out
-
-
-def line_derivatives(
-    templates: Templates, amplitude: FloatArray, edges_kev: FloatArray, response: Response, crystal: str
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Derivatives of the summed peaks by line energy, by σ², and by σ² proportional to energy.
-
-    amplitude : shape (n_clusters,), factor of each cluster's strength.
-    """
-    shift = np.zeros(edges_kev.size - 1)
-    broadening = np.zeros((2, edges_kev.size - 1))
-    energy = templates.energy_kev
-    add_line_derivatives(
-        shift,
-        broadening,
-        edges_kev,
-        energy,
-        amplitude[templates.line_cluster] * templates.strength,
-        response.sigma_kev(energy, crystal),
-        half_widths(templates, response),
-        energy,
-    )
-    return shift, broadening[0], broadening[1]
+    out = np.zeros((1, edges_kev.size - 1))
+    add_smooth(out, edges_kev, light.energy_kev, light.strength[None, :], response.sigma_kev(light.energy_kev, crystal))
+    return np.asarray(out[0])

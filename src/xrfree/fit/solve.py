@@ -24,6 +24,9 @@ IntArray = NDArray[np.int64]
 
 MAX_ITERATIONS = 60
 _SMALLEST_EXPECTED = 1e-2
+MOST_TRIALS = 6
+_SAME_OBJECTIVE = 1e-3
+"""Rise of the objective that counts as none: a thirtieth of a standard uncertainty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Solution:
     """Estimates of all parameters.
 
     names : parameter names; those of one spectrum only carry its index in front ("3/area:La").
+    evaluations : per spectrum, expected counts and derivatives in its window at the solution.
     expected : per spectrum, counts in its window.
     deviance : per spectrum, Poisson deviance without priors.
     steps : largest step of each iteration in units of the standard uncertainty.
@@ -48,6 +52,7 @@ class Solution:
     names: tuple[str, ...]
     values: FloatArray
     covariance: FloatArray
+    evaluations: tuple[Evaluation, ...]
     expected: tuple[FloatArray, ...]
     deviance: tuple[float, ...]
     converged: bool
@@ -82,6 +87,7 @@ class _Problem:
             full = [name if name in shared else f"{k}/{name}" for name in model.names]
             self.indices.append(np.array([names.setdefault(name, len(names)) for name in full]))
         self.names = tuple(names)
+        self._place = names
         self.mean = np.zeros(len(names))
         self.precision = np.zeros((len(names), len(names)))
         self.fixed = np.zeros(len(names), dtype=bool)
@@ -92,8 +98,7 @@ class _Problem:
     def _own_priors(self, shared: frozenset[str]) -> None:
         for k, model in enumerate(self.models):
             for name in model.names:
-                index = self.names.index(name if name in shared else f"{k}/{name}")
-                self._set(index, model.prior(name))
+                self._set(self._place[name if name in shared else f"{k}/{name}"], model.prior(name))
 
     def _set(self, index: int, prior: Prior) -> None:
         self.mean[index] = prior.mean
@@ -104,10 +109,10 @@ class _Problem:
         """Replace the single priors of the named parameters, in every spectrum that has them."""
         for k in range(len(self.models)):
             full = [name if name in shared else f"{k}/{name}" for name in prior.names]
-            known = [i for i, name in enumerate(full) if name in self.names]
+            known = [i for i, name in enumerate(full) if name in self._place]
             if not known:
                 continue
-            index = [self.names.index(full[i]) for i in known]
+            index = [self._place[full[i]] for i in known]
             self.mean[index] = prior.mean[known]
             block = prior.covariance[np.ix_(known, known)]
             self.precision[np.ix_(index, index)] = linalg.pinvh(block)
@@ -148,7 +153,7 @@ def solve(
         step = covariance @ gradient
         sigma = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
         steps.append(float(np.max(np.abs(step[~problem.fixed]) / sigma[~problem.fixed])))
-        state = _damped(problem, state, step)
+        state = _damped(problem, state, step, gradient)
         if steps[-1] < tolerance:
             break
         if after_step is not None and after_step(
@@ -174,6 +179,7 @@ def _solution(
         names=problem.names,
         values=state.values,
         covariance=covariance,
+        evaluations=state.evaluations,
         expected=expected,
         deviance=tuple(poisson_deviance(m.counts, mu) for m, mu in zip(problem.models, expected, strict=True)),
         converged=converged,
@@ -200,13 +206,37 @@ def _evaluated(problem: _Problem, values: FloatArray) -> _State:
     return _State(values=values, evaluations=evaluations, objective=total + float(away @ problem.precision @ away))
 
 
-def covariance_of(
-    model: SpectrumModel, expected: FloatArray, jacobian: FloatArray, priors: Sequence[JointPrior]
+def variances_without(
+    model: SpectrumModel, evaluation: Evaluation, values: Mapping[str, float], priors: Sequence[JointPrior]
 ) -> FloatArray:
-    """Covariance of one model's parameters for given expected counts, in the order of `model.names`."""
+    """Variance each group's area would have in a spectrum that is the same but for that group, shape (n_groups,).
+
+    [(J W' Jᵀ + P)⁻¹]_gg, W' = 1/(μ - a_g j_g); the group's own line ratios do not change what is not there.
+    """
     problem = _Problem([model], frozenset(), priors)
-    weighted = jacobian / np.sqrt(np.maximum(expected, _SMALLEST_EXPECTED))
-    return _inverse(problem.precision + weighted @ weighted.T, problem)
+    variances = []
+    for group in model.templates.groups:
+        own = model.names.index(f"area:{group}")
+        absent = evaluation.expected - values[f"area:{group}"] * evaluation.jacobian[own]
+        weighted = evaluation.jacobian / np.sqrt(np.maximum(absent, _SMALLEST_EXPECTED))
+        information = weighted @ weighted.T
+        ratios = [i for i, name in enumerate(model.names) if name.startswith(f"ratio:{group}:")]
+        information[ratios] = 0.0
+        information[:, ratios] = 0.0
+        variances.append(_variance(problem.precision + information, problem, own))
+    return np.array(variances)
+
+
+def _variance(information: FloatArray, problem: _Problem, index: int) -> float:
+    """One diagonal element of the inverse of the information over the free parameters."""
+    if problem.fixed[index]:
+        return 0.0
+    scaled, size, free = _scaled(information, problem)
+    place = int(np.count_nonzero(free[:index]))
+    unit = np.zeros(size.size)
+    unit[place] = 1.0
+    solution = linalg.solve_triangular(_factor(scaled, problem, free), unit, lower=True, check_finite=False)
+    return float(solution @ solution * size[place] ** 2)
 
 
 def _linear_start(problem: _Problem, values: FloatArray) -> None:
@@ -234,24 +264,32 @@ def _normal_equations(problem: _Problem, state: _State) -> tuple[FloatArray, Flo
     return information, gradient
 
 
-def _inverse(information: FloatArray, problem: _Problem) -> FloatArray:
-    """Inverse of the information over the free parameters, zero elsewhere."""
+def _scaled(information: FloatArray, problem: _Problem) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Information over the free parameters in units that make its diagonal 1, these units, and which are free."""
     free = ~problem.fixed
     block = information[np.ix_(free, free)]
     diagonal = np.diag(block)
     if not np.all(diagonal > 0.0) or not np.isfinite(block).all():
         worst = int(np.flatnonzero(free)[np.argmin(np.where(np.isfinite(diagonal), diagonal, -1.0))])
         raise FitError(
-            f"the data do not determine {problem.names[worst]}: nothing in the fitted range depends on it. "
+            f"the data do not determine {in_words(problem.names[worst])}: nothing in the fitted range depends on it. "
             "Widen the range, fix the parameter, or take its element out of the method."
         )
     size = 1.0 / np.sqrt(diagonal)
-    scaled = block * size * size[:, None]
+    return block * size * size[:, None], size, free
+
+
+def _factor(scaled: FloatArray, problem: _Problem, free: NDArray[np.bool_]) -> FloatArray:
     try:
-        factor = linalg.cho_factor(scaled, lower=True)
-        inverse = linalg.cho_solve(factor, np.eye(size.size))
+        return np.asarray(linalg.cholesky(scaled, lower=True, check_finite=False))
     except linalg.LinAlgError:
         raise FitError(_dependent(scaled, [n for n, f in zip(problem.names, free, strict=True) if f])) from None
+
+
+def _inverse(information: FloatArray, problem: _Problem) -> FloatArray:
+    """Inverse of the information over the free parameters, zero elsewhere."""
+    scaled, size, free = _scaled(information, problem)
+    inverse = linalg.cho_solve((_factor(scaled, problem, free), True), np.eye(size.size), check_finite=False)
     covariance = np.zeros_like(information)
     covariance[np.ix_(free, free)] = inverse * size * size[:, None]
     return covariance
@@ -260,16 +298,47 @@ def _inverse(information: FloatArray, problem: _Problem) -> FloatArray:
 def _dependent(scaled: FloatArray, names: Sequence[str]) -> str:
     """Message naming the parameters that make the information singular."""
     vector = linalg.eigh(scaled)[1][:, 0]
-    culprits = [names[i] for i in np.argsort(-np.abs(vector))[:3] if abs(vector[i]) > 0.2]
+    culprits = [in_words(names[i]) for i in np.argsort(-np.abs(vector))[:3] if abs(vector[i]) > 0.2]
     return f"the data cannot tell {' from '.join(culprits)}: fix one of them, or take one element out of the method"
 
 
-def _damped(problem: _Problem, state: _State, step: FloatArray) -> _State:
-    """Full step, or the first of its halves that does not raise the objective; the old state if none does."""
+_WORDS = {
+    "zero": "the energy offset",
+    "gain": "the gain",
+    "noise": "the electronic noise",
+    "fano": "the Fano factor",
+    "escape": "the escape yield",
+    "pile_up": "the pile-up",
+}
+
+
+def in_words(name: str) -> str:
+    """A parameter as a technician knows it: "0/area:La L" -> "the area of La L"."""
+    number, _, own = name.rpartition("/")
+    kind, _, rest = own.partition(":")
+    if kind == "area":
+        text = f"the area of {rest}"
+    elif kind == "ratio":
+        text = "the line ratio {1} of {0}".format(*rest.split(":", 1))
+    elif kind in ("continuum", "tube"):
+        text = "the background" if kind == "continuum" else "the scattered tube lines"
+        text += f" (term {int(rest) + 1})"
+    else:
+        text = _WORDS.get(own, f"the detector's {own.replace('_', ' ')}")
+    return text if number in ("", "0") else f"{text} in spectrum {int(number) + 1}"
+
+
+def _damped(problem: _Problem, state: _State, step: FloatArray, gradient: FloatArray) -> _State:
+    """Full step, or a part of it that does not raise the objective; the old state if none is found.
+
+    The part is where the parabola through the objective here, its slope, and the objective there has its minimum.
+    """
+    slope = 2.0 * float(gradient @ step)
     fraction = 1.0
-    for _ in range(10):
+    for _ in range(MOST_TRIALS):
         trial = _evaluated(problem, state.values + fraction * step)
-        if np.isfinite(trial.objective) and trial.objective <= state.objective + 1e-3:
+        if np.isfinite(trial.objective) and trial.objective <= state.objective + _SAME_OBJECTIVE:
             return trial
-        fraction *= 0.5
+        rise = trial.objective - state.objective if np.isfinite(trial.objective) else np.inf
+        fraction *= float(np.clip(0.5 * fraction * slope / (rise + fraction * slope), 0.1, 0.5))
     return state

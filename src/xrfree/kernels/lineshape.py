@@ -3,15 +3,19 @@
 Definition   cumulative distribution of a line at the channel edges, then differences, so that counts are conserved.
              Core: Voigt profile, expanded to third order in the natural width over the Gaussian width.
              Tail: exponential towards low energy folded with the Gaussian. Shelf: even from 0 to the line.
-Validation   tests/kernels/test_lineshape.py: scipy.special.voigt_profile, numerical folding, conservation of counts.
+             Derivatives are those of the same formulas. Every part obeys the heat equation, so that the derivative by
+             σ² is half the second derivative by energy.
+Validation   tests/kernels/test_lineshape.py: scipy.special.voigt_profile, numerical folding, conservation of counts,
+             finite differences.
 """
 
 from __future__ import annotations
 
-from math import erfc, exp, pi, sqrt
+from math import erfc, exp, isfinite, pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from xrfree.kernels._kernel import kernel
 
@@ -21,101 +25,265 @@ IntArray = NDArray[np.int64]
 _ROOT_2 = sqrt(2.0)
 _ROOT_2PI = sqrt(2.0 * pi)
 _FAR = 8.0
-_STEP = 0.4
-_DAWSON = np.array([exp(-(((2 * i + 1) * _STEP) ** 2)) for i in range(8)])
+"""Distance from a line, in σ, beyond which its Gaussian is 0 or 1 to 1e-15."""
+_PER_SIGMA = 64
+_NODE = np.arange(-_FAR, _FAR + 0.5 / _PER_SIGMA, 1.0 / _PER_SIGMA)
+_BELOW = special.ndtr(_NODE)
+_DENSITY = np.exp(-0.5 * _NODE * _NODE) / _ROOT_2PI
+_DAWSON = special.dawsn(_NODE / _ROOT_2)
+_LEAST_SHARE = 1e-15
+_LOWEST_EXPONENT = -30.0
+
+DERIVATIVES = (
+    "energy",
+    "variance",
+    "variance_energy",
+    "width_k",
+    "width_l",
+    "tail_share",
+    "tail_slope",
+    "tail_curve",
+    "tail_scale",
+    "tail_power",
+    "shelf_share",
+    "shelf_slope",
+)
+"""Rows that `add_line_derivatives` fills: derivative of the cumulative counts at every channel edge by the edge's
+energy; by σ²; by σ² in proportion to the line's energy; by the logarithm of the natural width of K lines and of all
+others; by ln(tail share) in proportion to 1, x and x², x = ln(E / 5 keV); by ln(tail scale) in proportion to 1 and x;
+by ln(shelf share) in proportion to 1 and x."""
 
 
 @kernel
-def dawson(x: float) -> float:
-    """Dawson's integral D(x) = exp(-x²) ∫_0^x exp(t²) dt, to 1e-7.
+def gaussian(u: float) -> tuple[float, float]:
+    """Φ(u) and φ(u) of the normal distribution to 1e-14, |u| at most 8: Taylor's series from the nearest node."""
+    node = int((u + _FAR) * _PER_SIGMA + 0.5)
+    a = node / _PER_SIGMA - _FAR
+    h = u - a
+    density = _DENSITY[node]
+    h2 = a * a - 1.0
+    h3 = a * (a * a - 3.0)
+    h4 = (a * a - 6.0) * a * a + 3.0
+    h5 = a * ((a * a - 10.0) * a * a + 15.0)
+    below = _BELOW[node] + density * h * (
+        1.0 - h * (a / 2.0 - h * (h2 / 6.0 - h * (h3 / 24.0 - h * (h4 / 120.0 - h * h5 / 720.0))))
+    )
+    return below, density * (1.0 - h * (a - h * (h2 / 2.0 - h * (h3 / 6.0 - h * (h4 / 24.0 - h * h5 / 120.0)))))
 
-    Rybicki's sum, G. B. Rybicki, Comput. Phys. 3 (1989) 85; asymptotic series beyond |x| = 9.
+
+@kernel
+def dawson(t: float) -> float:
+    """Dawson's integral D(t) = exp(-t²) ∫_0^t exp(x²) dx to 1e-11, |t| at most 8/√2: Taylor's series from a node.
+
+    D' = 1 - 2tD,  D⁽ⁿ⁺¹⁾ = -2tD⁽ⁿ⁾ - 2nD⁽ⁿ⁻¹⁾
     """
-    size = abs(x)
-    if size > 9.0:
-        r = 0.5 / (x * x)
-        return (1.0 + r * (1.0 + 3.0 * r * (1.0 + 5.0 * r * (1.0 + 7.0 * r)))) * 0.5 / x
-    if size < 0.2:
-        y = x * x
-        return x * (1.0 - 2.0 / 3.0 * y * (1.0 - 0.4 * y * (1.0 - 2.0 / 7.0 * y * (1.0 - 2.0 / 9.0 * y))))
-    n0 = 2 * int(0.5 * size / _STEP + 0.5)
-    offset = size - n0 * _STEP
-    grow = exp(2.0 * offset * _STEP)
-    square = grow * grow
-    up, down = float(n0 + 1), float(n0 - 1)
-    total = 0.0
-    for i in range(_DAWSON.size):
-        total += _DAWSON[i] * (grow / up + 1.0 / (down * grow))
-        up += 2.0
-        down -= 2.0
-        grow *= square
-    value = exp(-offset * offset) * total / sqrt(pi)
-    return value if x > 0.0 else -value
+    node = int((t * _ROOT_2 + _FAR) * _PER_SIGMA + 0.5)
+    a = (node / _PER_SIGMA - _FAR) / _ROOT_2
+    h = t - a
+    d0 = float(_DAWSON[node])
+    d1 = 1.0 - 2.0 * a * d0
+    d2 = -2.0 * (a * d1 + d0)
+    d3 = -2.0 * (a * d2 + 2.0 * d1)
+    d4 = -2.0 * (a * d3 + 3.0 * d2)
+    return d0 + h * (d1 + h * (d2 / 2.0 + h * (d3 / 6.0 + h * d4 / 24.0)))
 
 
 @kernel
-def _far_from_line(
-    distance: float,
+def _lifted(u: float, s: float) -> float:
+    """exp(us + s²/2) Φ̄(u + s), the exponential tail's part above what the Gaussian has; s = σ/β."""
+    v = u + s
+    exponent = s * (u + 0.5 * s)
+    if exponent < _LOWEST_EXPONENT and v < _FAR:
+        return 0.0
+    if u > _FAR:
+        return 0.0
+    if v < -_FAR:
+        return exp(exponent)
+    if v <= _FAR and exponent < 5.0:
+        return exp(exponent) * gaussian(-v)[0]
+    if v < 26.0:
+        return exp(exponent) * 0.5 * erfc(v / _ROOT_2)
+    r = 1.0 / (v * v)
+    return exp(-0.5 * u * u) / (_ROOT_2PI * v) * (1.0 - r * (1.0 - 3.0 * r * (1.0 - 5.0 * r * (1.0 - 7.0 * r))))
+
+
+@kernel
+def _place(edges: FloatArray, energy: float) -> int:
+    """Index of the first edge at or above an energy."""
+    return int(np.searchsorted(edges, energy))
+
+
+@kernel
+def _tail_end(sigma: float, tail_scale: float) -> float:
+    """Distance (keV) below a line at which its exponential tail has faded."""
+    s = sigma / tail_scale
+    return (0.5 * s * s - _LOWEST_EXPONENT) * tail_scale
+
+
+@kernel
+def _places(
+    edges: FloatArray, energy: float, sigma: float, half_width: float, tail: float, tail_scale: float, reach: float
+) -> tuple[int, int, int, int, float]:
+    """Edges from which on a line counts, edges of its Gaussian, edge where it ends; where its wings end (keV).
+
+    The shelf's even part below the Gaussian is not counted here.
+    """
+    end = max(reach, _FAR * sigma) if half_width != 0.0 else _FAR * sigma
+    low = max(end, _tail_end(sigma, tail_scale)) if tail > _LEAST_SHARE else end
+    first = max(0, _place(edges, energy - low) - 1)
+    near_first = max(0, _place(edges, energy - _FAR * sigma) - 1)
+    near_last = min(edges.size, _place(edges, energy + _FAR * sigma) + 1)
+    last = min(edges.size, _place(edges, energy + end) + 1)
+    return min(first, near_first), near_first, max(near_last, near_first), max(last, near_last), end
+
+
+@kernel
+def _profile(
+    part: FloatArray,
+    edges: FloatArray,
+    first: int,
+    near_first: int,
+    near_last: int,
+    last: int,
+    energy: float,
     sigma: float,
     half_width: float,
-    tail: float,
+    end: float,
     tail_scale: float,
-    shelf: float,
-    energy: float,
-    reach: float,
-) -> float:
-    """`cumulative_line` more than 8 sigma away: Gaussian and its products are 0 or 1 to 1e-15 there."""
-    wing = min(max(distance, -reach), reach)
-    square = sigma * sigma / (wing * wing)
-    core = -(1.0 - tail - shelf) * half_width / (pi * wing) * (1.0 + square * (1.0 + 3.0 * square))
-    if distance > 0.0:
-        return 1.0 - shelf + core
-    if tail > 0.0:
-        s = sigma / tail_scale
-        exponent = distance / tail_scale + 0.5 * s * s
-        core += tail * exp(exponent) * 0.5 * erfc((distance / sigma + s) / _ROOT_2)
-    return core + shelf * distance / energy
+    derivatives: bool,
+) -> None:
+    """One line of unit area at the edges `first` to `last` (excluded).
+
+    part : shape (7, n_edges), changed in place:
+    0, 1   Φ(u) and φ(u), u = (E - E0)/σ
+    2      what the natural width adds to the cumulative core: - g √2/(πσ) D(t) + g² u φ(u) / (2σ²)
+           + g³ √2/(12πσ³) D''(t), t = u/√2, g half width; beyond 8 σ the wings
+           of `_wing`, d = E - E0, which end at `end`
+    3, 4   its first and second derivative by E, where `derivatives` are wanted
+    5      its derivative by ln g, likewise
+    6      exp(d/β + σ²/2β²) Φ̄(u + σ/β), β tail_scale; 0 for β = 0
+    """
+    part[0, first:near_first] = 0.0
+    part[1, first:near_first] = 0.0
+    for i in range(near_first, near_last):
+        u = (edges[i] - energy) / sigma
+        if abs(u) <= _FAR:
+            part[0, i], part[1, i] = gaussian(u)
+        else:
+            part[0, i], part[1, i] = 1.0 if u > 0.0 else 0.0, 0.0
+    part[0, near_last:last] = 1.0
+    part[1, near_last:last] = 0.0
+    if half_width != 0.0:
+        _natural_wings(part, edges, first, near_first, energy, sigma, half_width, end, derivatives)
+        _natural_core(part, edges, near_first, near_last, energy, sigma, half_width, end, derivatives)
+        _natural_wings(part, edges, near_last, last, energy, sigma, half_width, end, derivatives)
+    elif derivatives:
+        part[2:6, first:last] = 0.0
+    else:
+        part[2, first:last] = 0.0
+    part[6, first:last] = 0.0
+    if tail_scale > 0.0:
+        _tail(part[6], edges, first, near_last, energy, sigma, tail_scale)
 
 
 @kernel
-def cumulative_line(
-    distance: float,
+def _natural_core(
+    part: FloatArray,
+    edges: FloatArray,
+    first: int,
+    last: int,
+    energy: float,
     sigma: float,
     half_width: float,
-    tail: float,
-    tail_scale: float,
-    shelf: float,
-    energy: float,
-    reach: float,
-) -> float:
-    """Counts of one line of unit area below `distance` = E - E0 (keV), up to a constant.
+    end: float,
+    derivatives: bool,
+) -> None:
+    q = half_width / sigma
+    for i in range(first, last):
+        if abs(edges[i] - energy) > _FAR * sigma:
+            _natural_wings(part, edges, i, i + 1, energy, sigma, half_width, end, derivatives)
+            continue
+        u, density = (edges[i] - energy) / sigma, part[1, i]
+        t = u / _ROOT_2
+        d0 = dawson(t)
+        d1 = 1.0 - 2.0 * t * d0
+        d2 = -2.0 * (t * d1 + d0)
+        one, two, three = -_ROOT_2 / pi * d0, 0.5 * q * u * density, q * q * _ROOT_2 / (12.0 * pi) * d2
+        part[2, i] = q * (one + two + three)
+        if not derivatives:
+            continue
+        d3 = -2.0 * (t * d2 + 2.0 * d1)
+        d4 = -2.0 * (t * d3 + 3.0 * d2)
+        part[3, i] = q / sigma * (-d1 / pi + 0.5 * q * (1.0 - u * u) * density + q * q / (12.0 * pi) * d3)
+        part[4, i] = (
+            q / (sigma * sigma)
+            * (-d2 / (_ROOT_2 * pi) + 0.5 * q * u * (u * u - 3.0) * density + q * q / (12.0 * _ROOT_2 * pi) * d4)
+        )  # fmt: skip
+        part[5, i] = q * (one + 2.0 * two + 3.0 * three)
 
-    core   Φ(u) - g √2/(πσ) D(t) + g² u φ(u) / (2σ²) + g³ √2/(12πσ³) D''(t),  u = distance/σ, t = u/√2, g half width
-    tail   Φ(u) + exp(distance/β + σ²/2β²) Φ̄(u + σ/β)
-    shelf  [distance Φ̄(u) - σ φ(u)] / E0
-    The wings of the natural width end at `reach` (keV) from the line, at least 8 σ.
+
+@kernel
+def _natural_wings(
+    part: FloatArray,
+    edges: FloatArray,
+    first: int,
+    last: int,
+    energy: float,
+    sigma: float,
+    half_width: float,
+    end: float,
+    derivatives: bool,
+) -> None:
+    for i in range(first, last):
+        d = edges[i] - energy
+        inside = abs(d) < end
+        d = min(max(d, -end), end)
+        part[2, i], part[5, i] = _wing(d, sigma, half_width)
+        if not derivatives:
+            continue
+        part[3, i] = part[4, i] = 0.0
+        if inside:
+            r = sigma * sigma / (d * d)
+            w = half_width * half_width / (d * d)
+            scale = half_width / (pi * d * d)
+            part[3, i] = scale * (1.0 - w + r * (3.0 + r * (15.0 + r * (105.0 + r * 945.0))))
+            part[4, i] = scale / d * (4.0 * w - 2.0 - r * (12.0 + r * (90.0 + r * (840.0 + r * 9450.0))))
+
+
+@kernel
+def _wing(distance: float, sigma: float, half_width: float) -> tuple[float, float]:
+    """Natural width's part of the cumulative counts beyond 8 σ, and its derivative by ln g.
+
+    - g/(πd) [1 + r + 3r² + 15r³ + 105r⁴ - g²/(3d²)],  r = (σ/d)²
     """
-    u = distance / sigma
-    if abs(u) > _FAR:
-        return _far_from_line(distance, sigma, half_width, tail, tail_scale, shelf, energy, max(reach, _FAR * sigma))
-    t = u / _ROOT_2
-    below = 0.5 * erfc(-t)
-    density = exp(-t * t) / _ROOT_2PI if abs(u) < 38.0 else 0.0
-    core = below
-    if half_width > 0.0:
-        d = dawson(t)
-        curvature = -2.0 * d - 2.0 * t * (1.0 - 2.0 * t * d)
-        g = half_width / sigma
-        core += -g * _ROOT_2 / pi * d + 0.5 * g * g * u * density + g * g * g * _ROOT_2 / (12.0 * pi) * curvature
-    value = (1.0 - tail - shelf) * core
-    if tail > 0.0:
-        s = sigma / tail_scale
-        argument = distance / tail_scale + 0.5 * s * s
-        lifted = exp(argument) * 0.5 * erfc((u + s) / _ROOT_2) if argument < 600.0 and u + s < 37.0 else 0.0
-        value += tail * (below + lifted)
-    if shelf > 0.0:
-        value += shelf * (distance * 0.5 * erfc(t) - sigma * density) / energy
-    return value
+    one = 1.0 / distance
+    r = sigma * sigma * one * one
+    w = half_width * half_width * one * one
+    scale = -half_width / pi * one
+    series = 1.0 + r * (1.0 + r * (3.0 + r * (15.0 + r * 105.0)))
+    return scale * (series - w / 3.0), scale * (series - w)
+
+
+@kernel
+def _tail(
+    lifted: FloatArray, edges: FloatArray, first: int, last: int, energy: float, sigma: float, tail_scale: float
+) -> None:
+    """The exponential tail from where it starts to differ from 0; far below the line a plain exponential."""
+    s = sigma / tail_scale
+    start = max(first, _place(edges, energy - _tail_end(sigma, tail_scale)))
+    curved = min(max(_place(edges, energy - sigma * (_FAR + s)), start), last)
+    step, factor = 0.0, 1.0
+    for i in range(start, curved):
+        if i == start:
+            lifted[i] = exp((edges[i] - energy) / tail_scale + 0.5 * s * s)
+            continue
+        width = edges[i] - edges[i - 1]
+        if abs(width - step) > 1e-9 * width:
+            step = width
+            factor = exp(step / tail_scale)
+        lifted[i] = lifted[i - 1] * factor
+    for i in range(curved, last):
+        lifted[i] = _lifted((edges[i] - energy) / sigma, s)
 
 
 @kernel
@@ -134,75 +302,276 @@ def add_lines(
 ) -> None:
     """Add every line to its column of `out`.
 
+    F(E) = (1 - t - s) (Φ + natural) + t (Φ + lifted) + s [d Φ̄ - σ φ] / E0   of `_profile`, t tail, s shelf, d = E - E0;
+    counts are its differences between the edges
+
     out : shape (n_columns, n_channels), changed in place.
     column : shape (n_lines,), row of `out` each line belongs to.
-    edges : shape (n_channels + 1,), keV; the counts below 0 keV are not a shelf's.
+    edges : shape (n_channels + 1,), keV; no shelf below 0 keV.
     energy, area, sigma, half_width, tail, tail_scale, shelf : shape (n_lines,); keV and shares of the area.
-    reach : distance (keV) to which the wings of the natural width are followed.
+    reach : distance (keV) to which the wings of the natural width are followed, at least 8 σ.
     """
-    n_channels = edges.size - 1
+    n_edges = edges.size
+    if n_edges < 2:
+        return
+    part = np.zeros((7, n_edges))
+    value = np.zeros(n_edges)
+    even = np.zeros((out.shape[0], n_edges))
     for k in range(energy.size):
         row = out[column[k]]
-        before = cumulative_line(
-            edges[0] - energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k], energy[k], reach
-        )
-        for i in range(n_channels):
-            after = cumulative_line(
-                edges[i + 1] - energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k], energy[k], reach
-            )
-            row[i] += area[k] * (after - before)
-            before = after
+        e, s, g, t, b, h = energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k]
+        if not isfinite(e + s + g + t + b + h):
+            row[:] = np.nan
+            continue
+        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
+        if h > _LEAST_SHARE:
+            even[column[k], near_first] += area[k] * h / e
+        if last - first < 2:
+            continue
+        tail_scale_used = b if t > _LEAST_SHARE else 0.0
+        _profile(part, edges, first, near_first, near_last, last, e, s, g, end, tail_scale_used, False)
+        for i in range(first, last):
+            value[i] = (1.0 - h) * part[0, i] + (1.0 - t - h) * part[2, i] + t * part[6, i]
+        for i in range(first, last - 1):
+            row[i] += area[k] * (value[i + 1] - value[i])
+        if h > _LEAST_SHARE and near_last > near_first:
+            before = _shelf(edges[near_first], e, s, part[0, near_first], part[1, near_first])
+            for i in range(near_first, near_last - 1):
+                after = _shelf(edges[i + 1], e, s, part[0, i + 1], part[1, i + 1])
+                row[i] += area[k] * h * (after - before)
+                before = after
+    for c in range(out.shape[0]):
+        rate = even[c, n_edges - 1]
+        for i in range(n_edges - 2, -1, -1):
+            out[c, i] += rate * (max(edges[i + 1], 0.0) - max(edges[i], 0.0))
+            rate += even[c, i]
+
+
+@kernel
+def _shelf(edge: float, energy: float, sigma: float, below: float, density: float) -> float:
+    """Cumulative counts of a shelf of unit area, up to a constant; none below 0 keV."""
+    return ((max(edge, 0.0) - energy) * (1.0 - below) - sigma * density) / energy
 
 
 @kernel
 def add_line_derivatives(
-    shift: FloatArray,
-    broadening: FloatArray,
+    out: FloatArray,
     edges: FloatArray,
     energy: FloatArray,
     area: FloatArray,
     sigma: FloatArray,
     half_width: FloatArray,
-    weight: FloatArray,
+    tail: FloatArray,
+    tail_scale: FloatArray,
+    shelf: FloatArray,
+    is_k: NDArray[np.bool_],
+    log_energy: FloatArray,
+    reach: float,
 ) -> None:
-    """Add the derivatives of the Gaussian cores of all lines together.
+    """Add the derivatives of all lines together, of the cumulative counts at every channel edge.
 
-    shift : shape (n_channels,), by a common rise of every line's energy.
-    broadening : shape (2, n_channels), by σ² (keV²), for the weights 1 and `weight` (shape (n_lines,)).
+    out : shape (n, n_channels + 1), n 3 or 12, rows of `DERIVATIVES`, changed in place; differences between
+        neighbouring edges are the derivatives of the counts.
+    is_k, log_energy : shape (n_lines,), whether a line is a K line, and ln(E / 5 keV).
+    The rest as in `add_lines`.
     """
-    n_channels = edges.size - 1
+    n_edges = edges.size
+    part = np.zeros((7, n_edges))
+    below = np.zeros((out.shape[0], n_edges + 1))
+    rate = np.zeros((out.shape[0], n_edges + 1))
     for k in range(energy.size):
-        reach = 7.0 * sigma[k]
-        # The Lorentzian widens the core; its effect on these derivatives is that of a slightly larger sigma.
-        s = sqrt(sigma[k] * sigma[k] + 0.5 * half_width[k] * half_width[k])
-        for i in range(n_channels):
-            low, high = edges[i] - energy[k], edges[i + 1] - energy[k]
-            if high < -reach or low > reach:
-                continue
-            u0, u1 = low / s, high / s
-            p0, p1 = exp(-0.5 * u0 * u0) / (_ROOT_2PI * s), exp(-0.5 * u1 * u1) / (_ROOT_2PI * s)
-            shift[i] -= area[k] * (p1 - p0)
-            wider = 0.5 * area[k] * (u0 * p0 - u1 * p1) / s
-            broadening[0, i] += wider
-            broadening[1, i] += wider * weight[k]
+        e, s, g, t, b, h = energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k]
+        if not isfinite(e + s + g + t + b + h):
+            out[:, :] = np.nan
+            continue
+        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
+        if h > _LEAST_SHARE:
+            rate[0, near_first] += area[k] * h / e
+        tail_scale_used = b if t > _LEAST_SHARE else 0.0
+        _profile(part, edges, first, near_first, near_last, last, e, s, g, end, tail_scale_used, True)
+        _add_moves(out, part, edges, first, near_first, last, e, area[k], s, 1.0 - t - h, t, b, h)
+        if out.shape[0] > 3:
+            _add_width(out, below, part, first, last, area[k] * (1.0 - t - h), s, g, end, is_k[k])
+            x = log_energy[k]
+            if t > _LEAST_SHARE:
+                _add_tail(out, below, part, edges, first, last, e, area[k] * t, s, g, end, b, x)
+            if h > _LEAST_SHARE:
+                _add_shelf(out, below, rate, part, edges, first, near_first, last, e, area[k] * h, s, g, end, x)
+    _add_below(out, edges, below, rate)
 
 
 @kernel
-def add_smooth(out: FloatArray, edges: FloatArray, energy: FloatArray, area: FloatArray, sigma: FloatArray) -> None:
-    """Add many narrow contributions that together make a smooth curve: Gaussians within 7 sigma.
+def _add_below(out: FloatArray, edges: FloatArray, below: FloatArray, rate: FloatArray) -> None:
+    """Add what reaches from lines to all edges below them: constants, and the even parts of shelves.
 
-    out : shape (n_channels,), changed in place; energy, area, sigma : shape (n,).
+    below, rate : shape (n, n_edges + 1), for all edges below the index: what is added, and in proportion to energy.
+    Of the first row it is the rate itself that counts: the derivative of the shelf's cumulative counts.
     """
-    n_channels = edges.size - 1
+    for r in range(out.shape[0]):
+        constant, slope = 0.0, 0.0
+        for i in range(edges.size - 1, -1, -1):
+            constant += below[r, i + 1]
+            slope += rate[r, i + 1]
+            out[r, i] += constant
+            if edges[i] > 0.0:
+                out[r, i] += slope if r == 0 else slope * edges[i]
+
+
+@kernel
+def _add_moves(
+    out: FloatArray,
+    part: FloatArray,
+    edges: FloatArray,
+    first: int,
+    near_first: int,
+    last: int,
+    energy: float,
+    area: float,
+    sigma: float,
+    core: float,
+    tail: float,
+    tail_scale: float,
+    shelf: float,
+) -> None:
+    """Derivatives by the edges' energy and by σ² of one line with the parts of `_profile`."""
+    t = tail / tail_scale if tail > _LEAST_SHARE else 0.0
+    h = shelf / energy if shelf > _LEAST_SHARE else 0.0
+    for i in range(first, last):
+        u, peak = (edges[i] - energy) / sigma, part[1, i] / sigma
+        slope = core * (peak + part[3, i]) + t * part[6, i]
+        bend = core * (part[4, i] - u * peak / sigma) - h * peak
+        if t > 0.0:
+            bend += t * (part[6, i] / tail_scale - peak)
+        if i >= near_first and edges[i] > 0.0:
+            slope += h * (1.0 - part[0, i])
+        out[0, i] += area * slope
+        out[1, i] += 0.5 * area * bend
+        out[2, i] += 0.5 * area * bend * energy
+
+
+@kernel
+def _add_width(
+    out: FloatArray,
+    below: FloatArray,
+    part: FloatArray,
+    first: int,
+    last: int,
+    area: float,
+    sigma: float,
+    half_width: float,
+    end: float,
+    is_k: bool,
+) -> None:
+    """Derivative by the logarithm of the natural width, counted from the line's upper end."""
+    top = _wing(end, sigma, half_width)[1]
+    row = 3 if is_k else 4
+    for i in range(first, last):
+        out[row, i] += area * (part[5, i] - top)
+    below[row, first] -= 2.0 * area * top
+
+
+@kernel
+def _add_tail(
+    out: FloatArray,
+    below: FloatArray,
+    part: FloatArray,
+    edges: FloatArray,
+    first: int,
+    last: int,
+    energy: float,
+    area: float,
+    sigma: float,
+    half_width: float,
+    end: float,
+    tail_scale: float,
+    log_energy: float,
+) -> None:
+    """Derivatives by the tail's share and scale, counted from the line's upper end; `area` is the tail's.
+
+    ∂F/∂ln t = T - C: tail and core,  ∂F/∂ln β = (σ/β) [φ - lifted (u + σ/β)]
+    """
+    x, s = log_energy, sigma / tail_scale
+    top = _wing(end, sigma, half_width)[0]
+    for i in range(first, last):
+        by_share = area * (part[6, i] - part[2, i] + top)
+        by_scale = area * s * (part[1, i] - part[6, i] * ((edges[i] - energy) / sigma + s))
+        out[5, i] += by_share
+        out[6, i] += by_share * x
+        out[7, i] += by_share * x * x
+        out[8, i] += by_scale
+        out[9, i] += by_scale * x
+    below[5, first] += 2.0 * area * top
+    below[6, first] += 2.0 * area * top * x
+    below[7, first] += 2.0 * area * top * x * x
+
+
+@kernel
+def _add_shelf(
+    out: FloatArray,
+    below: FloatArray,
+    rate: FloatArray,
+    part: FloatArray,
+    edges: FloatArray,
+    first: int,
+    near_first: int,
+    last: int,
+    energy: float,
+    area: float,
+    sigma: float,
+    half_width: float,
+    end: float,
+    log_energy: float,
+) -> None:
+    """Derivatives by the shelf's share, H - C: shelf and core, from the line's upper end; `area` is the shelf's."""
+    x = log_energy
+    top = _wing(end, sigma, half_width)[0]
+    for i in range(first, last):
+        by_share = -area * (part[0, i] - 1.0 + part[2, i] - top)
+        if i >= near_first:
+            by_share += area * _shelf(edges[i], energy, sigma, part[0, i], part[1, i])
+        out[10, i] += by_share
+        out[11, i] += by_share * x
+    whole = area * (1.0 + 2.0 * top)
+    for row, factor in ((10, 1.0), (11, x)):
+        below[row, first] += whole * factor
+        below[row, near_first] -= area * factor
+        rate[row, near_first] += area / energy * factor
+
+
+@kernel
+def add_smooth(out: FloatArray, edges: FloatArray, energy: FloatArray, strength: FloatArray, sigma: FloatArray) -> None:
+    """Add light that together makes smooth curves: every energy is a Gaussian within 8 sigma.
+
+    out : shape (n_columns, n_channels), changed in place.
+    energy, sigma : shape (n,); strength : shape (n_columns, n), of every energy in every column.
+    """
+    n_edges = edges.size
+    share = np.zeros(n_edges)
     for k in range(energy.size):
-        reach = 7.0 * sigma[k]
-        first = max(0, np.searchsorted(edges, energy[k] - reach) - 1)
-        last = min(n_channels, np.searchsorted(edges, energy[k] + reach))
+        if not isfinite(energy[k] + sigma[k]):
+            out[:, :] = np.nan
+            continue
+        reach = _FAR * sigma[k]
+        first = max(0, _place(edges, energy[k] - reach) - 1)
+        last = min(n_edges - 1, _place(edges, energy[k] + reach))
         if first >= last:
             continue
-        scale = 1.0 / (_ROOT_2 * sigma[k])
-        before = 0.5 * erfc((energy[k] - edges[first]) * scale)
+        before = _below(edges[first] - energy[k], sigma[k])
         for i in range(first, last):
-            after = 0.5 * erfc((energy[k] - edges[i + 1]) * scale)
-            out[i] += area[k] * (after - before)
+            after = _below(edges[i + 1] - energy[k], sigma[k])
+            share[i] = after - before
             before = after
+        for c in range(out.shape[0]):
+            if strength[c, k] == 0.0:
+                continue
+            for i in range(first, last):
+                out[c, i] += strength[c, k] * share[i]
+
+
+@kernel
+def _below(distance: float, sigma: float) -> float:
+    """Share of a Gaussian below a distance from its centre."""
+    u = distance / sigma
+    if abs(u) <= _FAR:
+        return gaussian(u)[0]
+    return 1.0 if u > 0.0 else 0.0
