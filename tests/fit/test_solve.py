@@ -249,6 +249,34 @@ def test_absent_element_is_found_absent_with_the_variance_stated_at_zero(band: B
     assert present.variance_at_zero[praseodymium] < present.covariance[praseodymium, praseodymium]
 
 
+def test_no_area_is_negative_where_that_is_asked_for(band: Band) -> None:
+    without = {**band.areas, "Pr L": -2000.0}
+    expected = band.expected_counts(band.templates, without, band.response, continuum=band.continuum)
+    spectrum = band.spectrum_of(np.random.default_rng(8).poisson(np.maximum(expected, 0.0)))
+    settings = replace(band.settings, non_negative=True)
+    free, held = (
+        fit_spectrum(spectrum, band.templates, response=band.response, crystal="Si", settings=s)
+        for s in (band.settings, settings)
+    )
+    praseodymium = band.groups.index("Pr L")
+    assert free.areas.area[praseodymium] < -4.0 * free.areas.standard_uncertainty[praseodymium]
+    assert held.areas.area[praseodymium] == 0.0
+    # What Pr may not take away, La and Nd must give: the minimum on the boundary is that without Pr.
+    others = replace(band.templates_of(("La L", "Ce L", "Nd L")))
+    alone = fit_spectrum(spectrum, others, response=band.response, crystal="Si", settings=band.settings).areas
+    assert np.delete(held.areas.area, praseodymium) == pytest.approx(alone.area, rel=1e-4)
+    assert np.all(held.areas.standard_uncertainty > 0.0)
+
+
+def test_resolution_far_better_than_possible_is_found_at_the_bound_or_not_at_all(band: Band) -> None:
+    better = replace(band.response, noise_kev=0.001)
+    expected = band.expected_counts(band.templates, band.areas, better, continuum=band.continuum)
+    spectrum = band.spectrum_of(np.random.default_rng(6).poisson(expected))
+    solution = solve([model_of(band, spectrum)])
+    assert solution.converged
+    assert solution.of(0)["noise"] >= -0.98
+
+
 def test_counts_fitted_elsewhere_are_not_counted_again(band: Band) -> None:
     iron = band.expected_counts(band.templates_of(("Fe K",)), {"Fe K": 50_000.0}, band.response, continuum=0.0)
     spectrum = band.spectrum_of(np.random.default_rng(9).poisson(band.expected + iron))

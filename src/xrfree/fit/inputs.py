@@ -89,12 +89,14 @@ class FitSettings:
     ratio_sigma : prior standard deviation of a cluster's relative strength that no calibration knows.
     priors : priors of parameters by name (`fit.model.SpectrumModel`). Of the response only what is named here is free
         besides the energy scale and the resolution.
+    non_negative : no area below 0; averages of such areas are biased.
     """
 
     ranges_kev: tuple[tuple[float, float], ...]
     background_terms: int = 3
     ratio_sigma: float = 0.02
     priors: Mapping[str, Prior] = field(default_factory=dict)
+    non_negative: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges."""

@@ -36,6 +36,9 @@ _USUAL_PRIORS = {
     "fano": Prior(mean=0.0, sigma=0.1),
 }
 """Priors of energy offset (keV), relative gain change, and relative changes of noise² and Fano factor."""
+_LOWER_BOUNDS = {"noise": -0.98, "fano": -0.9, "width_k": -0.9, "width_l": -0.9, "escape": -1.0, "pile_up": -1.0}
+"""Where a response stops being one: relative changes that leave a fiftieth of noise², a tenth of widths, and nothing
+of escape and pile-up."""
 
 
 def moved_response(response: Response, change: Mapping[str, float]) -> Response:
@@ -49,10 +52,10 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
     get = change.get
     return replace(
         response,
-        noise_kev=response.noise_kev * float(np.sqrt(max(1.0 + get("noise", 0.0), 0.01))),
-        fano=response.fano * max(1.0 + get("fano", 0.0), 0.05),
-        width_factor_k=response.width_factor_k * max(1.0 + get("width_k", 0.0), 0.1),
-        width_factor_l=response.width_factor_l * max(1.0 + get("width_l", 0.0), 0.1),
+        noise_kev=response.noise_kev * float(np.sqrt(_grown("noise", change))),
+        fano=response.fano * _grown("fano", change),
+        width_factor_k=response.width_factor_k * _grown("width_k", change),
+        width_factor_l=response.width_factor_l * _grown("width_l", change),
         tail_log_share=(
             tail[0] + get("tail_share", 0.0),
             tail[1] + get("tail_slope", 0.0),
@@ -61,9 +64,13 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
         tail_scale_power=response.tail_scale_power + get("tail_power", 0.0),
         tail_scale_kev=response.tail_scale_kev * float(np.exp(get("tail_scale", 0.0))),
         shelf_log_share=(shelf[0] + get("shelf_share", 0.0), shelf[1] + get("shelf_slope", 0.0)),
-        escape_scale=response.escape_scale * max(1.0 + get("escape", 0.0), 0.0),
-        pulse_pair_time_s=response.pulse_pair_time_s * max(1.0 + get("pile_up", 0.0), 0.0),
+        escape_scale=response.escape_scale * _grown("escape", change),
+        pulse_pair_time_s=response.pulse_pair_time_s * _grown("pile_up", change),
     )
+
+
+def _grown(name: str, change: Mapping[str, float]) -> float:
+    return 1.0 + max(change.get(name, 0.0), _LOWER_BOUNDS[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +163,12 @@ class SpectrumModel:
         if name in self.priors:
             return self.priors[name]
         return Prior(mean=0.0, sigma=self.settings.ratio_sigma if name.startswith("ratio:") else np.inf)
+
+    def lower_bound(self, name: str) -> float:
+        """Lowest value a parameter may take."""
+        if name.startswith("area:") and self.settings.non_negative:
+            return 0.0
+        return _LOWER_BOUNDS.get(name, -np.inf)
 
     def _pile_up(self, sharp: FloatArray | None, zero_channel: float) -> FloatArray:
         """Counts of pairs per second of pulse-pair time, shape (n_channels,).

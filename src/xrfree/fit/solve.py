@@ -2,7 +2,8 @@
 
 Definition   minimise D(p) = 2 Σ [μ - n + n ln(n/μ)] + (p - m)ᵀ P (p - m);
              step = (J W Jᵀ + P)⁻¹ [J (n - μ)/μ - P (p - m)], W = 1/μ; covariance of the estimates
-             (J W Jᵀ + P)⁻¹.                             S. Baker, R. D. Cousins, NIM 221 (1984) 437
+             (J W Jᵀ + P)⁻¹; a parameter at its lower bound that would go below is held there.
+             S. Baker, R. D. Cousins, NIM 221 (1984) 437
 Validation   tests/fit/test_solve.py: pulls of Poisson replicas, agreement with scipy.optimize.
 """
 
@@ -91,6 +92,7 @@ class _Problem:
         self.mean = np.zeros(len(names))
         self.precision = np.zeros((len(names), len(names)))
         self.fixed = np.zeros(len(names), dtype=bool)
+        self.lower = np.full(len(names), -np.inf)
         self._own_priors(shared)
         for prior in priors:
             self._joint_prior(prior, shared)
@@ -98,7 +100,9 @@ class _Problem:
     def _own_priors(self, shared: frozenset[str]) -> None:
         for k, model in enumerate(self.models):
             for name in model.names:
-                self._set(self._place[name if name in shared else f"{k}/{name}"], model.prior(name))
+                index = self._place[name if name in shared else f"{k}/{name}"]
+                self._set(index, model.prior(name))
+                self.lower[index] = model.lower_bound(name)
 
     def _set(self, index: int, prior: Prior) -> None:
         self.mean[index] = prior.mean
@@ -146,20 +150,26 @@ def solve(
     problem = _Problem(models, shared, priors)
     state = _evaluated(problem, _start_values(problem, start or {}))
     steps: list[float] = []
-    covariance = np.zeros_like(problem.precision)
+    covariance = information = np.zeros_like(problem.precision)
     for iteration in range(MAX_ITERATIONS):
         information, gradient = _normal_equations(problem, state)
-        covariance = _inverse(information, problem)
+        held = problem.fixed | ((state.values <= problem.lower) & (gradient < 0.0))
+        covariance = _inverse(information, problem, held)
         step = covariance @ gradient
         sigma = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-        steps.append(float(np.max(np.abs(step[~problem.fixed]) / sigma[~problem.fixed])))
-        state = _damped(problem, state, step, gradient)
+        steps.append(float(np.max(np.abs(step[~held]) / sigma[~held], initial=0.0)))
+        better = _damped(problem, state, step, gradient)
+        if better is None:
+            break
+        state = better
         if steps[-1] < tolerance:
             break
         if after_step is not None and after_step(
             iteration, [problem.values_of(k, state.values) for k in range(len(models))]
         ):
             state = _evaluated(problem, state.values)
+    if np.any(state.values <= problem.lower):
+        covariance = _inverse(information, problem, problem.fixed)
     return _solution(problem, state, covariance, steps, converged=steps[-1] < tolerance)
 
 
@@ -168,7 +178,7 @@ def _start_values(problem: _Problem, given: Mapping[str, float]) -> FloatArray:
     values = np.array([given.get(name, mean) for name, mean in zip(problem.names, problem.mean, strict=True)])
     if not given:
         _linear_start(problem, values)
-    return values
+    return np.asarray(np.maximum(values, problem.lower))
 
 
 def _solution(
@@ -231,7 +241,7 @@ def _variance(information: FloatArray, problem: _Problem, index: int) -> float:
     """One diagonal element of the inverse of the information over the free parameters."""
     if problem.fixed[index]:
         return 0.0
-    scaled, size, free = _scaled(information, problem)
+    scaled, size, free = _scaled(information, problem, problem.fixed)
     place = int(np.count_nonzero(free[:index]))
     unit = np.zeros(size.size)
     unit[place] = 1.0
@@ -264,9 +274,11 @@ def _normal_equations(problem: _Problem, state: _State) -> tuple[FloatArray, Flo
     return information, gradient
 
 
-def _scaled(information: FloatArray, problem: _Problem) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+def _scaled(
+    information: FloatArray, problem: _Problem, held: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Information over the free parameters in units that make its diagonal 1, these units, and which are free."""
-    free = ~problem.fixed
+    free = ~held
     block = information[np.ix_(free, free)]
     diagonal = np.diag(block)
     if not np.all(diagonal > 0.0) or not np.isfinite(block).all():
@@ -286,9 +298,9 @@ def _factor(scaled: FloatArray, problem: _Problem, free: NDArray[np.bool_]) -> F
         raise FitError(_dependent(scaled, [n for n, f in zip(problem.names, free, strict=True) if f])) from None
 
 
-def _inverse(information: FloatArray, problem: _Problem) -> FloatArray:
-    """Inverse of the information over the free parameters, zero elsewhere."""
-    scaled, size, free = _scaled(information, problem)
+def _inverse(information: FloatArray, problem: _Problem, held: NDArray[np.bool_]) -> FloatArray:
+    """Inverse of the information over the parameters that are not held, zero elsewhere."""
+    scaled, size, free = _scaled(information, problem, held)
     inverse = linalg.cho_solve((_factor(scaled, problem, free), True), np.eye(size.size), check_finite=False)
     covariance = np.zeros_like(information)
     covariance[np.ix_(free, free)] = inverse * size * size[:, None]
@@ -328,17 +340,17 @@ def in_words(name: str) -> str:
     return text if number in ("", "0") else f"{text} in spectrum {int(number) + 1}"
 
 
-def _damped(problem: _Problem, state: _State, step: FloatArray, gradient: FloatArray) -> _State:
-    """Full step, or a part of it that does not raise the objective; the old state if none is found.
+def _damped(problem: _Problem, state: _State, step: FloatArray, gradient: FloatArray) -> _State | None:
+    """Full step, or a part of it that does not raise the objective; None if there is none.
 
     The part is where the parabola through the objective here, its slope, and the objective there has its minimum.
     """
     slope = 2.0 * float(gradient @ step)
     fraction = 1.0
     for _ in range(MOST_TRIALS):
-        trial = _evaluated(problem, state.values + fraction * step)
+        trial = _evaluated(problem, np.maximum(state.values + fraction * step, problem.lower))
         if np.isfinite(trial.objective) and trial.objective <= state.objective + _SAME_OBJECTIVE:
             return trial
         rise = trial.objective - state.objective if np.isfinite(trial.objective) else np.inf
         fraction *= float(np.clip(0.5 * fraction * slope / (rise + fraction * slope), 0.1, 0.5))
-    return state
+    return None
