@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,15 @@ from scipy import integrate
 from xrfree.kernels import sherman
 
 FloatArray = NDArray[np.float64]
-NAMES = ("inward_sums", "outward_sums", "scattering_sums", "lost_downwards", "gained_upwards", "scattering_beyond")
+NAMES = (
+    "inward_sums",
+    "outward_sums",
+    "scattering_sums",
+    "lost_downwards",
+    "gained_upwards",
+    "scattering_beyond",
+    "scattering_beyond_tangents",
+)
 N_ENERGIES, N_LINES, N_EXCITING, N_GROUPS = 6, 5, 4, 3
 
 
@@ -45,10 +53,28 @@ def arguments(name: str) -> tuple[tuple[FloatArray, ...], list[Any]]:
     if name == "scattering_beyond":
         rest = [0.9 * a, 0.1 * a, 0.2 * a, production, 0.9 * production, line_group, 0.6, 0.8, cosine, weight]
         return (np.zeros(N_LINES), np.zeros(N_LINES)), [0.01, a, a, b, *rest]
-    source = [strength, production, group, excited, line_group, cosine, weight]
+    tangents = tuple(rng.uniform(1.0, 9.0, (n, 2)) for n in (N_ENERGIES, N_LINES, N_EXCITING, N_EXCITING))
+    if name == "scattering_beyond_tangents":
+        cross, change = (0.1 * a, 0.2 * a), (tangents[0] + 1.0, tangents[0] + 2.0)
+        beams, changes = (a, b, 0.9 * a), (tangents[0], tangents[1], 0.9 * tangents[0])
+        rest = [production, 0.9 * production, line_group, 0.6, 0.8, cosine, weight]
+        empty = np.zeros((N_LINES, 2))
+        return (empty, empty.copy()), [0.01, a, beams, changes, cross, change, *rest]
+    source = [0.01, strength, tangents[3], production, group, excited, line_group, cosine, weight]
+    beams = [(a, b, mu), tangents[:3]]
+    out = (np.zeros(N_LINES), np.zeros((N_LINES, 2)))
     if name == "lost_downwards":
-        return (np.zeros(N_LINES),), [a, b, mu, 0.01, *source]
-    return (np.zeros(N_LINES),), [a, b, mu, 0.01, 1.1 * a, 1.2 * mu, *source]
+        return out, [*beams, *source]
+    return out, [*beams, (1.1 * a, 1.2 * mu), (1.1 * tangents[0], 1.2 * tangents[2]), *source]
+
+
+def arrays(values: Iterable[Any]) -> Iterator[FloatArray]:
+    """Every array among arguments, tuples taken apart."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple):
+            yield from arrays(value)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,9 +82,8 @@ def test_compiled_and_python_give_equal_numbers(name: str) -> None:
     results = []
     for form in forms(name):
         out, inputs = arguments(name)
-        for value in inputs:
-            if isinstance(value, np.ndarray):
-                value.setflags(write=False)
+        for value in arrays(inputs):
+            value.setflags(write=False)
         form(*out, *inputs)
         assert all(part.any() for part in out)
         results.append(out)
@@ -71,7 +96,8 @@ def test_compiled_and_python_give_equal_numbers(name: str) -> None:
 def test_unknown_attenuation_is_not_swallowed(name: str) -> None:
     for form in forms(name):
         out, inputs = arguments(name)
-        inputs[{"scattering_sums": 1, "scattering_beyond": 2}.get(name, 0)][-1] = np.nan
+        # the attenuation of the tube's photons, b for `outward_sums`
+        list(arrays(inputs))[1 if name.startswith("scattering") else 0][-1] = np.nan
         with np.errstate(invalid="ignore"):
             form(*out, *inputs)
         assert all(np.isnan(part).any() for part in out)
@@ -100,6 +126,13 @@ def test_light_from_depth_to_the_back_is_the_integral_over_depth(m: float) -> No
     a, mass = 7.0, 0.2
     expected = integrate.quad(lambda z: np.exp(-a * z - m * (mass - z)), 0.0, mass, epsabs=0.0, epsrel=1e-11)[0]
     for form in forms("_between"):
-        found = form(a, m, np.exp(-a * mass), np.exp(-m * mass), mass)
-        # The difference of two exponentials that are equal to 1e-4 keeps twelve digits.
+        found, by_a, by_m = form(a, m, np.exp(-a * mass), np.exp(-m * mass), mass)
+        # The series ends at the fifth power of 1e-2; beyond it differences of exponentials keep ten digits.
         assert found == pytest.approx(expected, rel=1e-10)
+        change = [
+            integrate.quad(lambda z, w=w: -w(z) * np.exp(-a * z - m * (mass - z)), 0.0, mass, epsabs=0.0, epsrel=1e-11)[
+                0
+            ]
+            for w in (lambda z: z, lambda z: mass - z)
+        ]
+        assert (by_a, by_m) == pytest.approx(change, rel=1e-8)

@@ -103,22 +103,33 @@ def scattering_sums(
 
 
 @kernel
-def _between(a: complex, m: complex, after_a: complex, after_m: complex, mass: float) -> complex:
-    """∫_0^T exp(-a z) exp(-m (T - z)) dz = (exp(-a T) - exp(-m T)) / (m - a); T is `mass`, after_a is exp(-a T)."""
-    x = (m - a) * mass
-    if abs(x) > 1e-4:
-        return (after_a - after_m) / (m - a)
-    return mass * after_a * (1.0 - 0.5 * x * (1.0 - x / 3.0))
+def _between(a: float, m: float, after_a: float, after_m: float, mass: float) -> tuple[float, float, float]:
+    """S = ∫_0^T exp(-a z) exp(-m (T - z)) dz = (exp(-a T) - exp(-m T)) / (m - a), and its derivatives by a and m.
+
+    mass : T; after_a, after_m : exp(-a T), exp(-m T). Series where the two exponentials are nearly equal.
+    """
+    difference = m - a
+    x = difference * mass
+    if abs(x) > 1e-2:
+        value = (after_a - after_m) / difference
+        return value, (value - mass * after_a) / difference, (mass * after_m - value) / difference
+    one = mass * after_a
+    two = -one * mass
+    value = one * (1.0 - x * (0.5 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x / 120.0))))
+    by_a = two * (0.5 - x * (1.0 / 6.0 - x * (1.0 / 24.0 - x / 120.0)))
+    by_m = two * (0.5 - x * (1.0 / 3.0 - x * (1.0 / 8.0 - x / 30.0)))
+    return value, by_a, by_m
 
 
 @kernel
 def lost_downwards(
-    lost: NDArray[np.complexfloating] | FloatArray,
-    a: FloatArray,
-    b: FloatArray,
-    mu: FloatArray,
+    lost: FloatArray,
+    lost_tangent: FloatArray,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    tangent: tuple[FloatArray, FloatArray, FloatArray],
     mass: float,
     strength: FloatArray,
+    strength_tangent: FloatArray,
     production: FloatArray,
     group: IntArray,
     excited: FloatArray,
@@ -128,26 +139,30 @@ def lost_downwards(
 ) -> None:
     """What a half-space would add to each line by its own lines that leave a layer of `mass` (g/cm²) downwards.
 
-    Σ_j s_j F_l(E_j) exp(-b T) ½ ∫_0^1 dx Σ_E N F_j (exp(-a T) - exp(-m T)) / [(m - a)(b x + μ_j)],  m = μ_j / x
+    Σ_j s_j F_l(E_j) exp(-b T) ½ ∫_0^1 dx S(a, m) / (b x + μ_j),  S of `_between` summed over N F_j(E),  m = μ_j / x
 
-    lost : shape (n_lines,), added to; production : shape (n_groups, n_energies), N F; cosine, weight : nodes of x.
-    a, b, mu, strength and `lost` may be complex (derivatives by the complex step).
+    lost, lost_tangent : shapes (n_lines,) and (n_lines, n_tangents), added to.
+    attenuation, tangent : a, b, μ, and their derivatives, shapes (n, n_tangents); none are wanted where that is 0.
+    strength, strength_tangent : s_j; production : shape (n_groups, n_energies), N F; cosine, weight : nodes of x.
     """
+    a, b, mu = attenuation
+    a_tangent, b_tangent, mu_tangent = tangent
+    n_tangents = lost_tangent.shape[1]
     after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
     for j in range(mu.size):
-        if strength[j].real == 0.0:
+        if strength[j] == 0.0 and n_tangents == 0:
             continue
         mine = production[group[j]]
-        softest = np.inf
+        softest = mu[j]
         for i in range(a.size):
             if mine[i] > 0.0:
-                softest = min(softest, a[i].real)
-        softest = min(softest, mu[j].real)
+                softest = min(softest, a[i])
         ready = False
-        leaving = np.zeros(cosine.size, dtype=a.dtype)
+        leaving = np.zeros(cosine.size)
+        leaving_tangent = np.zeros((cosine.size, n_tangents))
         for k in range(b.size):
-            made = strength[j] * excited[line_group[k], j]
-            if made.real == 0.0 or (b[k].real + softest) * mass > _OPAQUE:
+            each = excited[line_group[k], j]
+            if each == 0.0 or (b[k] + softest) * mass > _OPAQUE:
                 continue
             if not ready:
                 ready = True
@@ -156,21 +171,33 @@ def lost_downwards(
                     after_m = np.exp(-m * mass)
                     for i in range(a.size):
                         if mine[i] > 0.0:
-                            leaving[n] += mine[i] * _between(a[i], m, after_a[i], after_m, mass)
+                            value, by_a, by_m = _between(a[i], m, after_a[i], after_m, mass)
+                            leaving[n] += mine[i] * value
+                            for t in range(n_tangents):
+                                change = by_a * a_tangent[i, t] + by_m * mu_tangent[j, t] / cosine[n]
+                                leaving_tangent[n, t] += mine[i] * change
             for n in range(cosine.size):
-                lost[k] += made * after_b[k] * 0.5 * weight[n] * leaving[n] / (b[k] * cosine[n] + mu[j])
+                path = b[k] * cosine[n] + mu[j]
+                share = each * after_b[k] * 0.5 * weight[n] / path
+                lost[k] += strength[j] * share * leaving[n]
+                for t in range(n_tangents):
+                    fading = mass * b_tangent[k, t] + (b_tangent[k, t] * cosine[n] + mu_tangent[j, t]) / path
+                    change = strength_tangent[j, t] * leaving[n]
+                    change += strength[j] * (leaving_tangent[n, t] - leaving[n] * fading)
+                    lost_tangent[k, t] += share * change
 
 
 @kernel
 def gained_upwards(
-    gained: NDArray[np.complexfloating] | FloatArray,
-    a: FloatArray,
-    b: FloatArray,
-    mu: FloatArray,
+    gained: FloatArray,
+    gained_tangent: FloatArray,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    tangent: tuple[FloatArray, FloatArray, FloatArray],
+    below: tuple[FloatArray, FloatArray],
+    below_tangent: tuple[FloatArray, FloatArray],
     mass: float,
-    below_a: FloatArray,
-    below_mu: FloatArray,
     strength: FloatArray,
+    strength_tangent: FloatArray,
     production: FloatArray,
     group: IntArray,
     excited: FloatArray,
@@ -180,24 +207,31 @@ def gained_upwards(
 ) -> None:
     """What the lines of a half-space under a layer of `mass` (g/cm²) add to each line of the layer.
 
-    Σ_j s_j F_l(E_j) ½ ∫_0^1 dx/x Σ_E N F_j exp(-a T) / (a' + μ'_j/x) (exp(-b T) - exp(-m T)) / (m - b),  m = μ_j / x
+    Σ_j s_j F_l(E_j) ½ ∫_0^1 dx Σ_E N F_j exp(-a T) / (a' x + μ'_j) S(b, m),  S of `_between`,  m = μ_j / x
 
-    below_a, below_mu, strength : a', μ'_j and s_j of the half-space; the rest as in `lost_downwards`.
+    below, below_tangent : a', μ'_j of the half-space, as is `strength` s_j; the rest as in `lost_downwards`.
     """
+    a, b, mu = attenuation
+    a_tangent, b_tangent, mu_tangent = tangent
+    below_a, below_mu = below
+    below_a_tangent, below_mu_tangent = below_tangent
+    n_tangents = gained_tangent.shape[1]
     after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
     for j in range(mu.size):
-        if strength[j].real == 0.0:
+        if strength[j] == 0.0 and n_tangents == 0:
             continue
         mine = production[group[j]]
         softest = np.inf
         for i in range(a.size):
             if mine[i] > 0.0:
-                softest = min(softest, a[i].real)
+                softest = min(softest, a[i])
         ready = False
-        rising = np.zeros(cosine.size, dtype=a.dtype)
+        rising = np.zeros(cosine.size)
+        rising_tangent = np.zeros((cosine.size, n_tangents))
+        after_m = np.exp(-mu[j] / cosine * mass)
         for k in range(b.size):
-            made = strength[j] * excited[line_group[k], j]
-            if made.real == 0.0 or (softest + min(b[k].real, mu[j].real)) * mass > _OPAQUE:
+            each = excited[line_group[k], j]
+            if each == 0.0 or (softest + min(b[k], mu[j])) * mass > _OPAQUE:
                 continue
             if not ready:
                 ready = True
@@ -205,58 +239,78 @@ def gained_upwards(
                     for i in range(a.size):
                         if mine[i] > 0.0:
                             path = below_a[i] * cosine[n] + below_mu[j]
-                            rising[n] += mine[i] * after_a[i] / path
+                            arriving = mine[i] * after_a[i] / path
+                            rising[n] += arriving
+                            for t in range(n_tangents):
+                                longer = below_a_tangent[i, t] * cosine[n] + below_mu_tangent[j, t]
+                                rising_tangent[n, t] -= arriving * (mass * a_tangent[i, t] + longer / path)
             for n in range(cosine.size):
                 m = mu[j] / cosine[n]
-                seen = _between(b[k], m, after_b[k], np.exp(-m * mass), mass)
-                gained[k] += made * 0.5 * weight[n] * rising[n] * seen
+                value, by_b, by_m = _between(b[k], m, after_b[k], after_m[n], mass)
+                share = each * 0.5 * weight[n]
+                gained[k] += strength[j] * share * rising[n] * value
+                for t in range(n_tangents):
+                    seen = by_b * b_tangent[k, t] + by_m * mu_tangent[j, t] / cosine[n]
+                    change = strength[j] * (rising_tangent[n, t] * value + rising[n] * seen)
+                    gained_tangent[k, t] += share * (change + strength_tangent[j, t] * rising[n] * value)
 
 
 @kernel
-def _beyond(
-    b: complex,
-    after_b: complex,
-    mass: float,
-    legs: NDArray[np.complexfloating] | FloatArray,
-) -> complex:
-    """Part of a half-space's mutual integral whose source or target lies below a layer of `mass` (g/cm²).
+def _legs(a: FloatArray, mu: FloatArray, mass: float, cosine: FloatArray, weight: FloatArray) -> FloatArray:
+    """What `_beyond` needs of pairs of a and μ, shape (n, 8, n_cosines).
 
-    ½ ∫_0^1 dx/x [exp(-b T) S(a, m) / (b + m) + exp(-a T) S(b, m) / (a + m)],  S of `_between`; m = μ/x
-    legs : shape (4, n_cosines), m, exp(-m T), ½ dx/x S(a, m), ½ dx/x exp(-a T) / (a + m).
+    With m = μ/x, S of `_between` and U = exp(-a T) / (a + m): m, exp(-m T), S, U, ∂S/∂a, ∂U/∂a, ∂S/∂m, ∂U/∂m, the last
+    six times ½ dx/x.
     """
-    total = 0.0 * b
-    for n in range(legs.shape[1]):
-        m = legs[0, n]
-        total += after_b * legs[2, n] / (b + m) + legs[3, n] * _between(b, m, after_b, legs[1, n], mass)
-    return total
-
-
-@kernel
-def _legs(
-    a: NDArray[np.complexfloating] | FloatArray,
-    mu: NDArray[np.complexfloating] | FloatArray,
-    mass: float,
-    cosine: FloatArray,
-    weight: FloatArray,
-) -> NDArray[np.complexfloating] | FloatArray:
-    """`legs` of `_beyond` for pairs of a and μ, shape (4, n, n_cosines)."""
-    legs = np.zeros((4, a.size, cosine.size), dtype=a.dtype)
+    legs = np.zeros((a.size, 8, cosine.size))
     after_a = np.exp(-a * mass)
     for i in range(a.size):
         for n in range(cosine.size):
             m = mu[i] / cosine[n]
             after_m = np.exp(-m * mass)
             share = 0.5 * weight[n] / cosine[n]
-            legs[0, i, n], legs[1, i, n] = m, after_m
-            legs[2, i, n] = share * _between(a[i], m, after_a[i], after_m, mass)
-            legs[3, i, n] = share * after_a[i] / (a[i] + m)
+            value, by_a, by_m = _between(a[i], m, after_a[i], after_m, mass)
+            up = after_a[i] / (a[i] + m)
+            legs[i, 0, n], legs[i, 1, n] = m, after_m
+            legs[i, 2, n], legs[i, 3, n] = share * value, share * up
+            legs[i, 4, n], legs[i, 5, n] = share * by_a, -share * up * (mass + 1.0 / (a[i] + m))
+            legs[i, 6, n], legs[i, 7, n] = share * by_m, -share * up / (a[i] + m)
     return legs
 
 
 @kernel
+def _beyond(b: float, after_b: float, mass: float, legs: FloatArray) -> float:
+    """Part of a half-space's mutual integral whose source or target lies below a layer of `mass` (g/cm²).
+
+    ½ ∫_0^1 dx/x [exp(-b T) S(a, m) / (b + m) + exp(-a T) S(b, m) / (a + m)]
+    """
+    total = 0.0
+    for n in range(legs.shape[1]):
+        m = legs[0, n]
+        seen = _between(b, m, after_b, legs[1, n], mass)[0]
+        total += after_b * legs[2, n] / (b + m) + legs[3, n] * seen
+    return total
+
+
+@kernel
+def _beyond_tangent(b: float, after_b: float, mu: float, mass: float, legs: FloatArray) -> tuple[float, float, float]:
+    """Derivatives of `_beyond` by a, b and μ."""
+    total_a, total_b, total_m = 0.0, 0.0, 0.0
+    for n in range(legs.shape[1]):
+        m = legs[0, n]
+        value, by_b, by_m = _between(b, m, after_b, legs[1, n], mass)
+        down = after_b / (b + m)
+        total_a += down * legs[4, n] + legs[5, n] * value
+        total_b += legs[3, n] * by_b - down * legs[2, n] * (mass + 1.0 / (b + m))
+        change = down * (legs[6, n] - legs[2, n] / (b + m)) + legs[7, n] * value + legs[3, n] * by_m
+        total_m += change * m / mu
+    return total_a, total_b, total_m
+
+
+@kernel
 def scattering_beyond(
-    before: NDArray[np.complexfloating] | FloatArray,
-    after: NDArray[np.complexfloating] | FloatArray,
+    before: FloatArray,
+    after: FloatArray,
     mass: float,
     flux: FloatArray,
     a: FloatArray,
@@ -282,18 +336,72 @@ def scattering_beyond(
     out = _legs(b, b * sin_out, mass, cosine, weight)
     for k in range(b.size):
         elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
-        end = after_b[k]
         for i in range(a.size):
             if elastic[i] == 0.0 and inelastic[i] == 0.0:
                 continue
-            softest = min(min(a[i].real, b[k].real) * min(sin_in, sin_out), compton_mu[i].real)
-            if (softest + min(a[i].real, b[k].real)) * mass > _OPAQUE:
+            softest = min(min(a[i], b[k]) * min(sin_in, sin_out), compton_mu[i])
+            if (softest + min(a[i], b[k])) * mass > _OPAQUE:
                 continue
             if elastic[i] > 0.0:
-                legs = rayleigh_in[:, i]
-                before[k] -= flux[i] * rayleigh[i] * elastic[i] * _beyond(b[k], end, mass, legs)
-                legs = out[:, k]
-                after[k] -= flux[i] * elastic[i] * _beyond(a[i], after_a[i], mass, legs)
+                before[k] -= flux[i] * rayleigh[i] * elastic[i] * _beyond(b[k], after_b[k], mass, rayleigh_in[i])
+                after[k] -= flux[i] * elastic[i] * _beyond(a[i], after_a[i], mass, out[k])
             if inelastic[i] > 0.0:
-                legs = compton_in[:, i]
-                before[k] -= flux[i] * compton[i] * inelastic[i] * _beyond(b[k], end, mass, legs)
+                before[k] -= flux[i] * compton[i] * inelastic[i] * _beyond(b[k], after_b[k], mass, compton_in[i])
+
+
+@kernel
+def scattering_beyond_tangents(
+    before: FloatArray,
+    after: FloatArray,
+    mass: float,
+    flux: FloatArray,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    tangent: tuple[FloatArray, FloatArray, FloatArray],
+    cross_section: tuple[FloatArray, FloatArray],
+    cross_section_tangent: tuple[FloatArray, FloatArray],
+    elastic_production: FloatArray,
+    compton_production: FloatArray,
+    line_group: IntArray,
+    sin_in: float,
+    sin_out: float,
+    cosine: FloatArray,
+    weight: FloatArray,
+) -> None:
+    """Derivatives of what `scattering_beyond` subtracts, subtracted from `before` and `after`, (n_lines, n_tangents).
+
+    attenuation : a, b, μ after Compton scattering; cross_section : Rayleigh, Compton; their tangents (n, n_tangents).
+    """
+    a, b, compton_mu = attenuation
+    a_tangent, b_tangent, mu_tangent = tangent
+    rayleigh, compton = cross_section
+    rayleigh_tangent, compton_tangent = cross_section_tangent
+    after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
+    rayleigh_in = _legs(a, a * sin_in, mass, cosine, weight)
+    compton_in = _legs(a, compton_mu, mass, cosine, weight)
+    out = _legs(b, b * sin_out, mass, cosine, weight)
+    for k in range(b.size):
+        elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
+        for i in range(a.size):
+            if elastic[i] == 0.0 and inelastic[i] == 0.0:
+                continue
+            softest = min(min(a[i], b[k]) * min(sin_in, sin_out), compton_mu[i])
+            if (softest + min(a[i], b[k])) * mass > _OPAQUE:
+                continue
+            if elastic[i] > 0.0:
+                made = flux[i] * elastic[i]
+                value = _beyond(b[k], after_b[k], mass, rayleigh_in[i])
+                by_a, by_b, by_mu = _beyond_tangent(b[k], after_b[k], a[i] * sin_in, mass, rayleigh_in[i])
+                by_a += by_mu * sin_in
+                end_b, end_a, end_mu = _beyond_tangent(a[i], after_a[i], b[k] * sin_out, mass, out[k])
+                end_b += end_mu * sin_out
+                for t in range(before.shape[1]):
+                    change = by_a * a_tangent[i, t] + by_b * b_tangent[k, t]
+                    before[k, t] -= made * (rayleigh[i] * change + rayleigh_tangent[i, t] * value)
+                    after[k, t] -= made * (end_a * a_tangent[i, t] + end_b * b_tangent[k, t])
+            if inelastic[i] > 0.0:
+                made = flux[i] * inelastic[i]
+                value = _beyond(b[k], after_b[k], mass, compton_in[i])
+                by_a, by_b, by_mu = _beyond_tangent(b[k], after_b[k], compton_mu[i], mass, compton_in[i])
+                for t in range(before.shape[1]):
+                    change = by_a * a_tangent[i, t] + by_b * b_tangent[k, t] + by_mu * mu_tangent[i, t]
+                    before[k, t] -= made * (compton[i] * change + compton_tangent[i, t] * value)

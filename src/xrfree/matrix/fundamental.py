@@ -304,19 +304,41 @@ def _enhancement(
     half_space = 0.5 * ((geometry * by_group[model.line_group]).sum(axis=1) + (outward * shells).sum(axis=1))
     if np.isinf(areal_density):
         return np.asarray(half_space)
-    missing = np.zeros(b.size)
+    missing, _ = _missing_from_below(model, (a, b, mu), strength, areal_density)
+    return np.asarray(half_space - missing)
+
+
+def _missing_from_below(
+    model: Excitation,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    strength: FloatArray,
+    areal_density: float,
+    tangents: tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """What the lower part of a half-space adds to the enhancement of a layer, with derivatives along tangents.
+
+    attenuation : a, b, μ_j; tangents : of a, b, μ_j and of `strength`, shapes (n, n_tangents).
+    """
+    a, b, mu = attenuation
+    if tangents is None:
+        tangents = (np.zeros((a.size, 0)), np.zeros((b.size, 0)), np.zeros((mu.size, 0)), np.zeros((mu.size, 0)))
+    by_a, by_b, by_mu, by_strength = tangents
+    missing, change = np.zeros(b.size), np.zeros((b.size, by_a.shape[1]))
     source = (
+        areal_density,
         strength,
+        by_strength,
         model.flux * model.group_production,
-        group,
+        model.line_group[model.exciting_line],
         model.exciting_production,
         model.line_group,
         _COSINE,
         _COSINE_WEIGHT,
     )
-    sherman.lost_downwards(missing, a, b, mu, areal_density, *source)
-    sherman.gained_upwards(missing, a, b, mu, areal_density, a, mu, *source)
-    return np.asarray(half_space - missing)
+    sherman.lost_downwards(missing, change, attenuation, (by_a, by_b, by_mu), *source)
+    below, below_tangent = (a, mu), (by_a, by_mu)
+    sherman.gained_upwards(missing, change, attenuation, (by_a, by_b, by_mu), below, below_tangent, *source)
+    return missing, change
 
 
 def _after_scattering(
