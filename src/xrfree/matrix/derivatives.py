@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from xrfree.kernels import sherman
 from xrfree.matrix.fundamental import (
-    _COSINE,
-    _COSINE_WEIGHT,
+    _DIRECTIONS,
     Excitation,
     LineStrengths,
     _escape_integral,
@@ -39,7 +38,7 @@ class StrengthDerivatives:
     shoulder: FloatArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Beams:
     """Attenuations a (tube), b (lines), μ (exciting lines), c (Compton-scattered tube), derivatives (n, n_elements)."""
 
@@ -88,17 +87,22 @@ def strength_derivatives(
 def _beams(model: Excitation, weights: FloatArray) -> _Beams:
     sin_in = float(np.sin(model.condition.incidence_angle_rad))
     sin_out = float(np.sin(model.condition.take_off_angle_rad))
-    by = [
-        np.ascontiguousarray(table.T)
-        for table in (
-            model.tube_attenuation / sin_in,
-            model.line_attenuation / sin_out,
-            model.exciting_attenuation,
-            model.compton_attenuation,
-        )
-    ]
-    a, b, mu, c = (table @ weights for table in by)
-    return _Beams(a, b, mu, c, *by, sin_in, sin_out)
+    by_a = np.ascontiguousarray(model.tube_attenuation.T / sin_in)
+    by_b = np.ascontiguousarray(model.line_attenuation.T / sin_out)
+    by_mu = np.ascontiguousarray(model.exciting_attenuation.T)
+    by_c = np.ascontiguousarray(model.compton_attenuation.T)
+    return _Beams(
+        a=by_a @ weights,
+        b=by_b @ weights,
+        mu=by_mu @ weights,
+        c=by_c @ weights,
+        by_a=by_a,
+        by_b=by_b,
+        by_mu=by_mu,
+        by_c=by_c,
+        sin_in=sin_in,
+        sin_out=sin_out,
+    )
 
 
 def _escape_derivative(beams: _Beams, escape: FloatArray, areal_density: float) -> FloatArray:
@@ -203,10 +207,19 @@ def _subtract_below(
 ) -> None:
     """Take from derivatives before and after excitation, and from the value after it, what lies below a layer."""
     before, after, value = parts
-    places = (model.group_production, model.compton_production, model.line_group)
-    rest = (*places, beams.sin_in, beams.sin_out, _COSINE, _COSINE_WEIGHT)
+    place = (model.group_production, model.compton_production, model.line_group, beams.sin_in, beams.sin_out)
     sherman.scattering_beyond(
-        np.zeros_like(value), value, areal_density, model.flux, beams.a, beams.b, beams.c, *cross_section, *rest
+        np.zeros_like(value),
+        value,
+        areal_density,
+        model.flux,
+        beams.a,
+        beams.b,
+        beams.c,
+        cross_section[0],
+        cross_section[1],
+        *place,
+        *_DIRECTIONS,
     )
     sherman.scattering_beyond_tangents(
         before,
@@ -217,5 +230,6 @@ def _subtract_below(
         (beams.by_a, beams.by_b, beams.by_c),
         cross_section,
         (np.ascontiguousarray(model.tube_rayleigh.T), np.ascontiguousarray(model.tube_compton.T)),
-        *rest,
+        *place,
+        *_DIRECTIONS,
     )
