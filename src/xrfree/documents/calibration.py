@@ -19,23 +19,39 @@
           found = 0.0101, found_uncertainty = 4e-05 },
     ]
 
+Optional: `curves` of line intensities, `validity` (ranges of the standards), `exclusions` (standards left out, with
+reasons), and `history` (draft -> approved -> superseded: who, when, why). The history is no part of the identity: an
+approved calibration is the same calibration.
+
 A group is named by condition, region and line group. `covariance` is that of log_sensitivity, by the rows of
 its lower triangle; `blank_correlation` is that of a group's blank with its own log_sensitivity.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 
-from xrfree.calibration import Calibration, StandardPoint
+from xrfree.calibration import (
+    Calibration,
+    CalibrationCurve,
+    CalibrationStatus,
+    ContentRange,
+    CurveModel,
+    ExcludedStandard,
+    ModelKind,
+    StandardPoint,
+    StatusChange,
+    Validity,
+)
 from xrfree.documents._base import Document, validate
 from xrfree.documents._parts import (
     CovarianceRows,
+    Element,
     LineGroupName,
     Name,
     NotNegative,
@@ -50,6 +66,11 @@ from xrfree.documents._parts import (
 )
 
 SCHEMA = "xrfree/calibration/1"
+
+WITHOUT_IDENTITY = frozenset(["history"])
+
+_MODEL_KEYS = tuple(field.name for field in fields(CurveModel))
+_CURVE_NUMBERS = ("scatter", "scatter_floor", "chi_square", "n_standards", "leave_one_out_rms")
 
 _COLUMNS = (
     "log_sensitivity",
@@ -98,6 +119,54 @@ class StandardPointDocument(Document):
     found_uncertainty: NotNegative
 
 
+class CurveDocument(Document):
+    """A curve of line intensities, as a document writes it."""
+
+    analyte: Element
+    line: Annotated[str, Field(min_length=1)]
+    kind: ModelKind
+    constant: bool = True
+    overlaps: tuple[str, ...] = ()
+    influencing_elements: tuple[Element, ...] = ()
+    influencing_lines: tuple[str, ...] = ()
+    compton_line: str = ""
+    alphas: dict[Element, float] = Field(default_factory=dict)
+    coefficients: tuple[float, ...]
+    covariance: CovarianceRows
+    scatter: NotNegative
+    scatter_floor: NotNegative
+    chi_square: NotNegative
+    n_standards: Annotated[int, Field(ge=1)]
+    leave_one_out_rms: NotNegative
+
+
+class RangeDocument(Document):
+    """Contents of one element in the standards, as a document writes them."""
+
+    element: Element
+    low: float
+    high: float
+
+
+class ExclusionDocument(Document):
+    """A standard that was left out, as a document writes it."""
+
+    material: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    by: str = ""
+    at: str = ""
+    curve: str = ""
+
+
+class StatusChangeDocument(Document):
+    """A step in the life of a calibration, as a document writes it."""
+
+    status: CalibrationStatus
+    by: Annotated[str, Field(min_length=1)]
+    at: Annotated[str, Field(min_length=1)]
+    why: Annotated[str, Field(min_length=1)]
+
+
 class CalibrationDocument(Document):
     """A calibration, as a document writes it."""
 
@@ -111,6 +180,10 @@ class CalibrationDocument(Document):
     sensitivities: tuple[SensitivityDocument, ...]
     covariance: CovarianceRows
     points: tuple[StandardPointDocument, ...] = ()
+    curves: tuple[CurveDocument, ...] = ()
+    validity: tuple[RangeDocument, ...] = ()
+    exclusions: tuple[ExclusionDocument, ...] = ()
+    history: tuple[StatusChangeDocument, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> CalibrationDocument:
@@ -132,15 +205,34 @@ def load_calibration(path: Path | str) -> Calibration:
             name=document.name,
             groups=tuple(row.group for row in rows),
             covariance=covariance_matrix(document.covariance),
-            **{key: np.array([getattr(row, key) for row in rows]) for key in _COLUMNS},
+            log_sensitivity=np.array([row.log_sensitivity for row in rows]),
+            blank=np.array([row.blank for row in rows]),
+            blank_uncertainty=np.array([row.blank_uncertainty for row in rows]),
+            blank_correlation=np.array([row.blank_correlation for row in rows]),
+            relative_scatter=np.array([row.relative_scatter for row in rows]),
+            absolute_scatter=np.array([row.absolute_scatter for row in rows]),
             points=tuple(StandardPoint(**point.model_dump()) for point in document.points),
             tables=document.tables,
             instrument_sha256=document.instrument_sha256,
             method_sha256=document.method_sha256,
             created=document.created,
             software_version=document.software_version,
-            sha256=identity(document),
+            sha256=identity(document, without=WITHOUT_IDENTITY),
+            curves=tuple(_curve(curve) for curve in document.curves),
+            validity=Validity(ranges=tuple(ContentRange(**span.model_dump()) for span in document.validity)),
+            exclusions=tuple(ExcludedStandard(**exclusion.model_dump()) for exclusion in document.exclusions),
+            history=tuple(StatusChange(**change.model_dump()) for change in document.history),
         )
+
+
+def _curve(document: CurveDocument) -> CalibrationCurve:
+    model = CurveModel(**{key: getattr(document, key) for key in _MODEL_KEYS})
+    return CalibrationCurve(
+        model=model,
+        coefficients=np.array(document.coefficients),
+        covariance=covariance_matrix(document.covariance),
+        **{key: getattr(document, key) for key in _CURVE_NUMBERS},
+    )
 
 
 def write_calibration(path: Path | str, calibration: Calibration, *, comment: str = "") -> None:
@@ -150,7 +242,8 @@ def write_calibration(path: Path | str, calibration: Calibration, *, comment: st
 
 def calibration_sha256(calibration: Calibration) -> str:
     """Identity that a calibration has once it is written."""
-    return identity(validate(CalibrationDocument, calibration_data(calibration), f"{calibration.name}.toml"))
+    document = validate(CalibrationDocument, calibration_data(calibration), f"{calibration.name}.toml")
+    return identity(document, without=WITHOUT_IDENTITY)
 
 
 def calibration_data(calibration: Calibration) -> dict[str, Any]:
@@ -165,6 +258,29 @@ def calibration_data(calibration: Calibration) -> dict[str, Any]:
         ],
         "covariance": covariance_rows(calibration.covariance),
         "points": [_point_data(point) for point in calibration.points],
+        **{key: rows for key, rows in _optional_data(calibration).items() if rows},
+    }
+
+
+def _optional_data(calibration: Calibration) -> dict[str, list[dict[str, Any]]]:
+    return {
+        "curves": [_curve_data(curve) for curve in calibration.curves],
+        "validity": [asdict(span) for span in calibration.validity.ranges],
+        "exclusions": [asdict(exclusion) for exclusion in calibration.exclusions],
+        "history": [{**asdict(change), "status": str(change.status)} for change in calibration.history],
+    }
+
+
+def _curve_data(curve: CalibrationCurve) -> dict[str, Any]:
+    model = {key: getattr(curve.model, key) for key in _MODEL_KEYS}
+    written = {key: list(value) if isinstance(value, tuple) else value for key, value in model.items()}
+    return {
+        **written,
+        "kind": str(curve.model.kind),
+        "alphas": dict(curve.model.alphas),
+        "coefficients": curve.coefficients.tolist(),
+        "covariance": covariance_rows(curve.covariance),
+        **{key: getattr(curve, key) for key in _CURVE_NUMBERS},
     }
 
 

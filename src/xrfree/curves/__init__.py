@@ -1,0 +1,1 @@
+"""Calibration curves of line intensities: wavelength-dispersive rates and fitted areas on one path."""

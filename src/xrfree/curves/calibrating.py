@@ -1,0 +1,232 @@
+"""Curves from standards: rows with all their errors, the fit, and what the curve is valid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.calibration import (
+    CalibrationCurve,
+    ContentRange,
+    CurveModel,
+    ExcludedStandard,
+    ModelKind,
+    Validity,
+)
+from xrfree.curves.models import Factors, terms_of
+from xrfree.curves.rates import LineRates
+from xrfree.errors import CalibrationError
+from xrfree.reference import Basis, ReferenceMaterial, error_effects
+from xrfree.regression.collinearity import Collinearity, collinearity, require_determined
+from xrfree.regression.diagnostics import LeaveOneOut, leave_one_material_out
+from xrfree.regression.observations import Exclusion, Observations
+from xrfree.regression.solve import Regression, fit
+from xrfree.specimen import Specimen
+
+FloatArray = NDArray[np.float64]
+
+SCATTER_FLOOR_SHARE = 0.05
+"""Share of the largest content at which a relative scatter becomes an absolute one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standard:
+    """One measured specimen of a reference material."""
+
+    material: ReferenceMaterial
+    specimen: Specimen
+    rates: LineRates
+
+    @property
+    def factor(self) -> float:
+        """Factor from the certificate's mass fractions to those of the specimen; 1/dilution for a dry basis."""
+        bases = {value.basis for value in self.material.element_values().values()}
+        if len(bases) > 1:
+            raise CalibrationError(f"{self.material.name}: values of different bases ({', '.join(sorted(bases))})")
+        basis = bases.pop()
+        if basis is Basis.SPECIMEN:
+            return 1.0
+        if basis is Basis.IGNITED:
+            if self.specimen.loss_on_ignition is None:
+                raise CalibrationError(f"{self.material.name} is certified ignited; state its loss on ignition")
+            return (1.0 - self.specimen.loss_on_ignition) / self.specimen.dilution
+        return 1.0 / self.specimen.dilution
+
+    def contents(self) -> dict[str, float]:
+        """Mass fraction of every certified element in the specimen, kg/kg; four-acid values of REE and Nb left out."""
+        factor = self.factor
+        return {e: factor * v.mass_fraction for e, v in self.material.element_values().items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedCurve:
+    """A curve with all that was asked of it on the way."""
+
+    curve: CalibrationCurve
+    regression: Regression
+    left_out: LeaveOneOut
+    collinearity: Collinearity
+
+
+def observations_of(
+    model: CurveModel,
+    standards: Sequence[Standard],
+    factors: Factors,
+    *,
+    further: Mapping[str, Mapping[str, float]] | None = None,
+) -> Observations:
+    """Rows of a model: response the certified content of the analyte, columns its terms.
+
+    further : contents (kg/kg, of the specimen) of what no certificate names, by material: flux, oxygen, remainder.
+    Errors of certificates (also those several standards share), of purities and of counting enter by what they change
+    in response and terms.
+    """
+    rows = [_row(model, standard, factors, (further or {}).get(standard.material.name, {})) for standard in standards]
+    n, q = len(rows), 1 + len(model.terms)
+    covariance = np.zeros((n, q, q))
+    by_source: dict[str, dict[int, FloatArray]] = {}
+    for i, row in enumerate(rows):
+        covariance[i] += row.counting
+        for name, effect in row.effects.items():
+            by_source.setdefault(name, {})[i] = effect
+    shared = []
+    for effects in by_source.values():
+        if len(effects) == 1:
+            ((i, effect),) = effects.items()
+            covariance[i] += np.outer(effect, effect)
+        else:
+            column = np.zeros((n, q))
+            for i, effect in effects.items():
+                column[i] = effect
+            shared.append(column)
+    response = np.array([row.values[0] for row in rows])
+    floor = SCATTER_FLOOR_SHARE * float(np.max(response))
+    return Observations(
+        materials=tuple(standard.material.name for standard in standards),
+        terms=model.terms,
+        response=response,
+        design=np.array([row.values[1:] for row in rows]),
+        covariance=covariance,
+        shared=np.array(shared).reshape(-1, n, q),
+        scatter_scale=np.hypot(response, floor),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Response and terms, their covariance by counting, and the effect of each error of the certificate."""
+
+    values: FloatArray
+    counting: FloatArray
+    effects: dict[str, FloatArray]
+
+
+def _row(model: CurveModel, standard: Standard, factors: Factors, further: Mapping[str, float]) -> _Row:
+    contents = {**standard.contents(), **further}
+    if model.analyte not in contents:
+        raise CalibrationError(f"{standard.material.name} has no usable value of {model.analyte}; leave it out")
+
+    def values(contents: Mapping[str, float], rates: LineRates) -> FloatArray:
+        return np.concatenate([[contents[model.analyte]], terms_of(model, rates, contents, factors)])
+
+    here = values(contents, standard.rates)
+    elements = [e for e in contents if _matters(model, e) and e not in further]
+    effects = {
+        name: values({**contents, **_shifted(contents, elements, standard.factor * effect)}, standard.rates) - here
+        for name, effect in error_effects(standard.material, elements).items()
+    }
+    return _Row(here, _counting(standard.rates, lambda rates: values(contents, rates), model.lines), effects)
+
+
+def _matters(model: CurveModel, element: str) -> bool:
+    """Whether an element's content enters the row at all."""
+    if element == model.analyte or element in model.influencing_elements:
+        return True
+    return model.kind is ModelKind.FUNDAMENTAL or element in model.alphas
+
+
+def _shifted(contents: Mapping[str, float], elements: Sequence[str], effect: FloatArray) -> dict[str, float]:
+    return {e: contents[e] + float(d) for e, d in zip(elements, effect, strict=True)}
+
+
+def _counting(rates: LineRates, values: Callable[[LineRates], FloatArray], lines: Sequence[str]) -> FloatArray:
+    """Covariance of response and terms by counting: J Cov J', J by central differences of one standard deviation."""
+    where = [rates.index(line) for line in lines]
+    covariance = rates.covariance[np.ix_(where, where)]
+    step = np.sqrt(np.diag(covariance))
+    slopes = []
+    for i, h in zip(where, step, strict=True):
+        if h == 0.0:
+            slopes.append(0.0 * values(rates))
+            continue
+        up, down = rates.rate.copy(), rates.rate.copy()
+        up[i] += 0.5 * h
+        down[i] -= 0.5 * h
+        slopes.append((values(rates.with_rate(up)) - values(rates.with_rate(down))) / h)
+    jacobian = np.array(slopes).T
+    return np.asarray(jacobian @ covariance @ jacobian.T)
+
+
+def fit_curve(
+    model: CurveModel,
+    standards: Sequence[Standard],
+    factors: Factors,
+    *,
+    exclusions: Sequence[Exclusion] = (),
+    further: Mapping[str, Mapping[str, float]] | None = None,
+) -> FittedCurve:
+    """Curve of one analyte through the standards, with leave-one-material-out and collinearity.
+
+    Standards without a usable value of the analyte do not take part. Raises CalibrationError with fewer reference
+    materials than the model needs, and where they do not determine its coefficients.
+    """
+    usable = [s for s in standards if model.analyte in s.contents()]
+    left = {s.material.name for s in usable} - {e.material for e in exclusions}
+    if len(left) < model.fewest_standards:
+        raise CalibrationError(
+            f"{model.analyte} with {model.kind} has {len(model.terms)} coefficients ({', '.join(model.terms)}) and "
+            f"needs {model.fewest_standards} reference materials; {len(left)} have a usable value. "
+            "Add standards, or take a model with fewer terms"
+        )
+    observations = observations_of(model, usable, factors, further=further).without(exclusions)
+    several = len(model.terms) - model.constant > 1
+    found = require_determined(observations, analyte=model.analyte) if several else collinearity(observations)
+    regression = fit(observations)
+    left_out = leave_one_material_out(regression)
+    curve = CalibrationCurve(
+        model=model,
+        coefficients=regression.coefficients,
+        covariance=regression.covariance,
+        scatter=regression.scatter,
+        scatter_floor=SCATTER_FLOOR_SHARE * float(np.max(observations.response)),
+        chi_square=regression.chi_square,
+        n_standards=len(left),
+        leave_one_out_rms=left_out.rms,
+    )
+    return FittedCurve(curve=curve, regression=regression, left_out=left_out, collinearity=found)
+
+
+def validity_of(standards: Sequence[Standard], *, least_content: float = 1e-4) -> Validity:
+    """Range of every certified element over the standards.
+
+    least_content : elements that nowhere reach it (kg/kg, of the specimen) change no line measurably and get no range.
+    """
+    contents = [standard.contents() for standard in standards]
+    elements = sorted({e for c in contents for e in c})
+    ranges = []
+    for element in elements:
+        known = [c[element] for c in contents if element in c]
+        if max(known) >= least_content:
+            ranges.append(ContentRange(element=element, low=min(known), high=max(known)))
+    return Validity(ranges=tuple(ranges))
+
+
+def excluded_standards(exclusions: Sequence[Exclusion], *, curve: str) -> tuple[ExcludedStandard, ...]:
+    """Exclusions as the calibration keeps them."""
+    return tuple(
+        ExcludedStandard(material=e.material, reason=e.reason, by=e.decided_by, at=e.decided, curve=curve)
+        for e in exclusions
+    )
