@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,9 @@ from xrfree.specimen import Specimen
 
 FloatArray = NDArray[np.float64]
 
-SCATTER_FLOOR_SHARE = 0.05
-"""Share of the largest content at which a relative scatter becomes an absolute one."""
+SCATTER_FLOOR_SHARES = (0.05, 0.3, 2.0)
+"""Shares of the largest content at which a relative scatter may become an absolute one; the likelihood decides.
+The last one is absolute over the whole range, as where an overlap causes the scatter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +77,12 @@ def observations_of(
     standards: Sequence[Standard],
     factors: Factors,
     *,
+    floor_share: float = SCATTER_FLOOR_SHARES[0],
     further: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Observations:
     """Rows of a model: response the certified content of the analyte, columns its terms.
 
+    floor_share : share of the largest content at which a relative scatter becomes an absolute one.
     further : contents (kg/kg, of the specimen) of what no certificate names, by material: flux, oxygen, remainder.
     Errors of certificates (also those several standards share), of purities and of counting enter by what they change
     in response and terms.
@@ -103,7 +106,6 @@ def observations_of(
                 column[i] = effect
             shared.append(column)
     response = np.array([row.values[0] for row in rows])
-    floor = SCATTER_FLOOR_SHARE * float(np.max(response))
     return Observations(
         materials=tuple(standard.material.name for standard in standards),
         terms=model.terms,
@@ -111,8 +113,12 @@ def observations_of(
         design=np.array([row.values[1:] for row in rows]),
         covariance=covariance,
         shared=np.array(shared).reshape(-1, n, q),
-        scatter_scale=np.hypot(response, floor),
+        scatter_scale=_scatter_scale(response, floor_share),
     )
+
+
+def _scatter_scale(response: FloatArray, floor_share: float) -> FloatArray:
+    return np.asarray(np.hypot(response, floor_share * float(np.max(response))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,19 +200,33 @@ def fit_curve(
     observations = observations_of(model, usable, factors, further=further).without(exclusions)
     several = len(model.terms) - model.constant > 1
     found = require_determined(observations, analyte=model.analyte) if several else collinearity(observations)
-    regression = fit(observations)
+    regression, floor_share = _likeliest(observations)
     left_out = leave_one_material_out(regression)
     curve = CalibrationCurve(
         model=model,
         coefficients=regression.coefficients,
         covariance=regression.covariance,
         scatter=regression.scatter,
-        scatter_floor=SCATTER_FLOOR_SHARE * float(np.max(observations.response)),
+        scatter_floor=floor_share * float(np.max(observations.response)),
         chi_square=regression.chi_square,
         n_standards=len(left),
         leave_one_out_rms=left_out.rms,
     )
     return FittedCurve(curve=curve, regression=regression, left_out=left_out, collinearity=found)
+
+
+def _likeliest(observations: Observations) -> tuple[Regression, float]:
+    """Fit with the floor of the scatter under which the residuals are most probable."""
+    found = []
+    for share in SCATTER_FLOOR_SHARES:
+        scaled = replace(observations, scatter_scale=_scatter_scale(observations.response, share))
+        regression = fit(scaled)
+        _, log_determinant = np.linalg.slogdet(regression.residual_covariance)
+        found.append((regression.chi_square + float(log_determinant), share, regression))
+        if regression.scatter == 0.0:
+            break
+    _, share, best = min(found, key=lambda entry: entry[0])
+    return best, share
 
 
 def validity_of(standards: Sequence[Standard], *, least_content: float = 1e-4) -> Validity:

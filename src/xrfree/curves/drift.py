@@ -94,8 +94,8 @@ def two_point(low: MonitorReading, high: MonitorReading, *, line: str = "") -> D
 def _refuse_large(factor: float, line: str) -> None:
     if abs(np.log(max(factor, 1e-9))) > np.log1p(LARGEST_DRIFT):
         raise CalibrationError(
-            f"{line or 'a line'} drifted by a factor of {1.0 / max(factor, 1e-9):.3f}; more than {LARGEST_DRIFT:.0%} is "
-            "no drift: look after the spectrometer, then calibrate anew"
+            f"{line or 'a line'} drifted by a factor of {1.0 / max(factor, 1e-9):.3f}; more than {LARGEST_DRIFT:.0%} "
+            "is no drift: look after the spectrometer, then calibrate anew"
         )
 
 

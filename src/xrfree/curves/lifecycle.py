@@ -1,0 +1,87 @@
+"""The life of a calibration: draft, approved, superseded; and what changed between two of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xrfree.calibration import Calibration, CalibrationCurve, CalibrationStatus, StatusChange
+from xrfree.errors import CalibrationError
+
+
+def with_status(calibration: Calibration, status: CalibrationStatus, *, by: str, at: str, why: str) -> Calibration:
+    """The same calibration with a new status; the one given stays as it is.
+
+    Draft -> approved -> superseded; a draft may be superseded at once. Raises CalibrationError for any other step.
+    """
+    return replace(calibration, history=(*calibration.history, StatusChange(status=status, by=by, at=at, why=why)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One sensitivity or curve in an old and a new calibration.
+
+    relative : new over old, less 1: of the sensitivity, or of the content that a rate typical of the curve gives.
+    standard_uncertainty : of it, the two calibrations taken as independent.
+    """
+
+    name: str
+    relative: float
+    standard_uncertainty: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether it exceeds twice its uncertainty."""
+        return abs(self.relative) > 2.0 * self.standard_uncertainty
+
+
+def compare_calibrations(old: Calibration, new: Calibration) -> tuple[Difference, ...]:
+    """What changed between two calibrations, in the order of the old one.
+
+    Sensitivities: k₂/k₁ - 1, u² = Σ u²(ln k). Curves of the same terms: slope₂/slope₁ - 1, u² = Σ [u(slope)/slope]².
+    Raises CalibrationError where they have nothing in common.
+    """
+    found = [
+        Difference(
+            name=group,
+            relative=float(np.expm1(new.log_sensitivity[j] - old.log_sensitivity[i])),
+            standard_uncertainty=float(np.sqrt(old.covariance[i, i] + new.covariance[j, j])),
+        )
+        for i, group in enumerate(old.groups)
+        if group in new.groups
+        for j in [new.groups.index(group)]
+    ]
+    others = {(curve.model.analyte, curve.model.terms): curve for curve in new.curves}
+    for curve in old.curves:
+        other = others.get((curve.model.analyte, curve.model.terms))
+        if other is not None:
+            found.append(_slope_difference(curve, other))
+    if not found:
+        raise CalibrationError(f"{old.name} and {new.name} have no line group and no curve in common")
+    return tuple(found)
+
+
+def _slope_difference(old: CalibrationCurve, new: CalibrationCurve) -> Difference:
+    i = int(old.model.constant)
+    slopes = old.coefficients[i], new.coefficients[i]
+    relative = [np.sqrt(curve.covariance[i, i]) / abs(slope) for curve, slope in zip((old, new), slopes, strict=True)]
+    return Difference(
+        name=f"{old.model.analyte} by {old.model.line}",
+        relative=float(slopes[1] / slopes[0] - 1.0),
+        standard_uncertainty=float(np.hypot(*relative)),
+    )
+
+
+def require_usable(calibration: Calibration, *, drafts: bool = False) -> None:
+    """Refuse a superseded calibration, and a draft unless `drafts`."""
+    if calibration.status is CalibrationStatus.SUPERSEDED:
+        last = calibration.history[-1]
+        raise CalibrationError(
+            f"{calibration.name} was superseded by {last.by} at {last.at} ({last.why}); "
+            "use the calibration that follows it"
+        )
+    if calibration.status is CalibrationStatus.DRAFT and not drafts:
+        raise CalibrationError(
+            f"{calibration.name} is a draft; have it approved (xrfree calibration-status) or say that it is a trial"
+        )
