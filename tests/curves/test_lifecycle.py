@@ -94,7 +94,7 @@ def test_a_life_has_an_order():
     require_usable(draft, drafts=True)
     with pytest.raises(CalibrationError, match="is a draft"):
         require_usable(draft)
-    with pytest.raises(CalibrationError, match="was superseded by B. Chief"):
+    with pytest.raises(CalibrationError, match=r"was superseded by B\. Chief"):
         require_usable(superseded, drafts=True)
 
 
@@ -114,7 +114,7 @@ def test_two_calibrations_are_compared_by_what_they_share():
     assert curve.name == "La by La-LA1"
     assert curve.relative == pytest.approx(1e-4)
     assert not curve.significant
-    with pytest.raises(CalibrationError, match="nothing|no line group"):
+    with pytest.raises(CalibrationError, match="have no line group"):
         compare_calibrations(old, _calibration(groups=("high/x/Nb K",), curves=()))
 
 

@@ -1,7 +1,7 @@
 """Matrix factors from fundamental parameters, exact or as influence coefficients.
 
 Definition   S_i(w): strength of a line per unit mass fraction, `xrfree.matrix.fundamental`, of the whole specimen:
-             each content brings the oxygen of its oxide, and what is then missing to 1 is the base (flux, or a mineral).
+             each content brings the oxygen of its oxide; what is then missing to 1 is the base (flux, or a mineral).
              α_ij = g_ij / (1/S_i - Σ_k g_ik w_k), g_ij = ∂(1/S_i)/∂w_j at a typical composition: the tangent
              to 1/S_i, so that S_i(w₀)/S_i(w) ∝ 1 + Σ_j α_ij w_j, with each content in the place of the base
              (R. M. Rousseau, X-Ray Spectrom. 13 (1984) 115, for the idea of coefficients at the composition itself).
