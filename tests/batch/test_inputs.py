@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrfree.batch import inputs
+from xrfree.batch.catalogue import read_inputs
 from xrfree.batch.faults import UnexpectedError
-from xrfree.batch.inputs import find_inputs, natural_order, read_inputs
+from xrfree.batch.inputs import find_inputs, natural_order
 from xrfree.errors import SpectrumFileError
 from xrfree.readers import read_measurement, write_hdf5
 from xrfree.spectrum import Measurement

@@ -66,6 +66,8 @@ def test_all_assayed_exits_with_0(tmp_path, assayed, capsys):
     assert sorted(p.name for p in out.iterdir()) == [
         "assays.csv",
         "assays.json",
+        "fits",
+        "ledger.sqlite",
         "refused.csv",
         "report.html",
     ]
@@ -103,7 +105,7 @@ def test_results_do_not_keep_what_an_earlier_run_refused(tmp_path, assayed):
     for path in (tmp_path / "in").glob("bad1*"):
         path.unlink()
     assert _assay(tmp_path) == OK
-    assert (tmp_path / "out" / "refused.csv").read_text(encoding="utf-8") == "path,specimen,reason\n"
+    assert (tmp_path / "out" / "refused.csv").read_text(encoding="utf-8") == "path,specimen,reason,remedy\n"
 
 
 def test_results_may_lie_beside_the_spectra(tmp_path, assayed):
@@ -182,13 +184,15 @@ def test_demo_goes_the_way_of_every_assay(tmp_path, assayed, monkeypatch, capsys
         ("spectra", "demo"): spectra,
     }
     monkeypatch.setattr(assaying, "shipped_path", lambda *parts: places[parts])
-    monkeypatch.setattr("xrfree.cli.documents.load_calibration", lambda path: path.name)
+    (tmp_path / "fitted.toml").write_text('name = "fitted"\n', encoding="utf-8")
+    fitted = SimpleNamespace(sha256="c" * 64)
+    monkeypatch.setattr("xrfree.cli.documents.load_calibration", lambda path: fitted)
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == OK
     written = capsys.readouterr()
     assert "demo" in written.err
     assert "1.235 ± 0.027" in written.out
-    assert assayed[0][2] == "fitted.toml"
+    assert assayed[0][2] is fitted
     assert "demonstration" in (tmp_path / "xrfree-demo" / "report.html").read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ import pytest
 from xrfree.errors import XrfreeError
 from xrfree.report.files import prepare_folder, replacing, write_text
 from xrfree.report.refused import Refusal
-from xrfree.report.tables import write_assays_csv, write_assays_json, write_refused_csv
+from xrfree.report.tables import write_refused_csv, write_tables
 
 HEADER = (
     "specimen,component,mass_fraction,standard_uncertainty,expanded_uncertainty,coverage_factor,decision_limit,"
@@ -20,7 +20,7 @@ HEADER = (
 
 
 def test_csv_has_the_fixed_columns_and_one_row_per_component(tmp_path, make_assay):
-    write_assays_csv(tmp_path / "assays.csv", [make_assay("P01"), make_assay("P02")])
+    write_tables(tmp_path, [make_assay("P01"), make_assay("P02")])
     content = (tmp_path / "assays.csv").read_bytes()
     assert content.startswith(f"{HEADER}\n".encode())
     assert b"\r" not in content
@@ -33,7 +33,7 @@ def test_csv_has_the_fixed_columns_and_one_row_per_component(tmp_path, make_assa
 
 def test_csv_keeps_every_digit(tmp_path, make_assay):
     third = np.full(7, 1.0 / 3.0)
-    write_assays_csv(tmp_path / "assays.csv", [make_assay(mass_fraction=third)])
+    write_tables(tmp_path, [make_assay(mass_fraction=third)])
     row = next(csv.DictReader(io.StringIO((tmp_path / "assays.csv").read_text(encoding="utf-8"))))
     assert float(row["mass_fraction"]) == 1.0 / 3.0
     assert float(row["expanded_uncertainty"]) == 2.0 * float(row["standard_uncertainty"])
@@ -41,8 +41,7 @@ def test_csv_keeps_every_digit(tmp_path, make_assay):
 
 @pytest.mark.parametrize("name", ["=1+1", 'a "quoted", name', "línea\nnueva", "<script>", "鉄鉱石", "\udcff"])
 def test_names_come_back_verbatim(tmp_path, make_assay, name):
-    write_assays_csv(tmp_path / "assays.csv", [make_assay(name)])
-    write_assays_json(tmp_path / "assays.json", [make_assay(name)])
+    write_tables(tmp_path, [make_assay(name)])
     text = (tmp_path / "assays.csv").read_text(encoding="utf-8")
     row = next(csv.DictReader(io.StringIO(text)))
     readable = name.replace("\udcff", "\\udcff")
@@ -54,7 +53,7 @@ def test_names_come_back_verbatim(tmp_path, make_assay, name):
 def test_json_holds_covariance_budget_areas_and_recipe(tmp_path, make_assay):
     assay = make_assay()
     refusal = Refusal(path="x.csv", specimen="", reason="empty")
-    write_assays_json(tmp_path / "assays.json", [assay], [refusal])
+    write_tables(tmp_path, [assay], [refusal])
     document = json.loads((tmp_path / "assays.json").read_text(encoding="utf-8"))
     found = document["assays"][0]
     assert document["schema"] == "xrfree/assays/1"
@@ -67,14 +66,16 @@ def test_json_holds_covariance_budget_areas_and_recipe(tmp_path, make_assay):
 
 
 def test_json_without_assays_is_still_a_document(tmp_path):
-    write_assays_json(tmp_path / "assays.json", [])
+    write_tables(tmp_path, [])
     document = json.loads((tmp_path / "assays.json").read_text(encoding="utf-8"))
     assert document == {"schema": "xrfree/assays/1", "assays": [], "refused": []}
 
 
 def test_refused_files_are_listed(tmp_path):
-    write_refused_csv(tmp_path / "refused.csv", [Refusal(path="a,b.csv", specimen="P", reason="empty")])
-    assert (tmp_path / "refused.csv").read_text(encoding="utf-8") == 'path,specimen,reason\n"a,b.csv",P,empty\n'
+    write_refused_csv(tmp_path / "refused.csv", [Refusal(path="a,b.csv", specimen="P", reason="empty", remedy="Go")])
+    assert (tmp_path / "refused.csv").read_text(
+        encoding="utf-8"
+    ) == 'path,specimen,reason,remedy\n"a,b.csv",P,empty,Go\n'
 
 
 def test_files_are_replaced_as_a_whole(tmp_path):

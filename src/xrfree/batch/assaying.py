@@ -1,22 +1,37 @@
-"""Assays of many measurements, and what each of them needs before."""
+"""Assays of many measurements: each is recorded as soon as it is done, and none is made twice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from typing import Protocol
 
+from xrfree.areas import FitCurve
 from xrfree.assay import Assay
-from xrfree.batch.faults import foreseen
-from xrfree.batch.inputs import Inputs, Progress, sorted_refusals
-from xrfree.batch.workers import in_order
+from xrfree.batch.catalogue import Arrival
+from xrfree.batch.curves import CurveFolder
+from xrfree.batch.faults import UnexpectedError, foreseen
+from xrfree.batch.identity import assay_identity
+from xrfree.batch.inputs import refusal, sorted_refusals
+from xrfree.batch.workers import Crew, WorkerDiedError
+from xrfree.documents.assays import assay_data, assay_of
 from xrfree.errors import DomainError, XrfreeError
+from xrfree.ledger.records import Entry, canonical_text, sha256_text
+from xrfree.ledger.signing import Signer
+from xrfree.ledger.store import Ledger, entry
 from xrfree.method import Method
 from xrfree.quantification import Prepared, matched_conditions, quantify
 from xrfree.report.refused import Refusal
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
+
+COMMIT_S = 1.0
+"""Results wait for at most this long before they are committed, or until there are `COMMIT_RESULTS`."""
+COMMIT_RESULTS = 500
+_LOOKED_UP = 256
 
 
 class SpecimenEntry(Protocol):
@@ -28,68 +43,272 @@ class SpecimenEntry(Protocol):
         ...
 
 
+class Quantification(Protocol):
+    """From a measurement to its assay; it may raise."""
+
+    def __call__(self, measurement: Measurement, specimen: Specimen, /) -> Assay:
+        """The assay of a measurement."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchResult:
-    """What came out of a batch, in the order of the specimens' names."""
+class Chain:
+    """The quantification of measurements by a prepared method."""
 
-    assays: tuple[Assay, ...]
-    refusals: tuple[Refusal, ...]
+    prepared: Prepared
+
+    def __call__(self, measurement: Measurement, specimen: Specimen, /) -> Assay:
+        """Spectra under the method's names, then fit and matrix correction."""
+        return quantify(matched_conditions(measurement, self.prepared.method), self.prepared, specimen)
 
 
-def specimen_of(measurement: Measurement, prepared: Prepared, entries: Mapping[str, SpecimenEntry] | None) -> Specimen:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """How the measurements of a batch become assays.
+
+    procedure : identity of documents and software (`procedure_identity`).
+    specimens : what a specimen list says, by name of the specimen; None for no list.
+    retry : assay again what was refused before.
+    """
+
+    quantification: Quantification
+    method: Method
+    procedure: str
+    specimens: Mapping[str, SpecimenEntry] | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Where results are recorded, and by whom."""
+
+    ledger: Ledger
+    actor: str
+    signer: Signer | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What has become of a batch so far.
+
+    numbers : records of the results, by specimen. recognised : how many were there already.
+    """
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    refusals: list[Refusal] = field(default_factory=list)
+    refused_specimens: int = 0
+    recognised: int = 0
+
+    @property
+    def done(self) -> int:
+        """Specimens that are done with, one way or the other."""
+        return len(self.numbers) + self.refused_specimens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One measurement on its way through a worker."""
+
+    arrival: Arrival
+    specimen: Specimen
+    key: str
+    drawn: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Done:
+    """What comes back from a worker: the content of the record."""
+
+    content: str
+    curves: tuple[FitCurve, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What a worker does with a job."""
+
+    quantification: Quantification
+
+    def __call__(self, job: _Job) -> _Done | Exception:
+        try:
+            if not isinstance(job.arrival.measurement, Measurement):
+                return job.arrival.measurement
+            assay = self.quantification(job.arrival.measurement, job.specimen)
+            content = canonical_text({**assay_data(assay), "prepared": asdict(job.specimen)})
+            return _Done(content=content, curves=tuple(a.curve for a in assay.areas) if job.drawn else ())
+        except Exception as error:  # nothing stops a batch
+            return foreseen(error)
+
+
+def record_batch(
+    arrivals: Iterable[Arrival],
+    task: Task,
+    book: Book,
+    crew: Crew,
+    *,
+    refusals: Iterable[Refusal] = (),
+    curves: CurveFolder | None = None,
+    drawn: frozenset[str] = frozenset(),
+    progress: Callable[[Tally], None] | None = None,
+) -> Tally:
+    """Assay measurements and record them as they are done.
+
+    refusals : of files that could not be read before; they are recorded too.
+    drawn : specimens whose fits are kept in the folder of `curves`, to be drawn.
+    progress : called whenever something is done with.
+
+    A measurement whose assay, or refusal, the ledger holds already is not assayed again. LedgerError when the ledger
+    cannot be written; what is committed stays, and the same call goes on from there.
+    """
+    batch = _Batch(task=task, book=book, curves=curves, drawn=drawn, progress=progress)
+    batch.refused_already(refusals)
+    try:
+        for job, outcome in crew.results(_Work(quantification=task.quantification), batch.jobs(arrivals)):
+            batch.take(job, outcome)
+    except KeyboardInterrupt:
+        batch.commit()
+        raise
+    batch.commit()
+    batch.tally.refusals = list(sorted_refusals(batch.tally.refusals))
+    return batch.tally
+
+
+class _Batch:
+    """The state of a running batch: what is to be committed, and what has been."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        book: Book,
+        curves: CurveFolder | None,
+        drawn: frozenset[str],
+        progress: Callable[[Tally], None] | None,
+    ) -> None:
+        self.tally = Tally()
+        self._task, self._book, self._curves, self._progress = task, book, curves, progress
+        self._drawn = drawn if curves is not None else frozenset[str]()
+        self._waiting: list[tuple[str, Entry]] = []
+        self._committed = time.monotonic()
+
+    def jobs(self, arrivals: Iterable[Arrival]) -> Iterator[_Job]:
+        """What remains to be assayed: neither known to the ledger nor refused on the way."""
+        source = iter(arrivals)
+        while block := list(islice(source, _LOOKED_UP)):
+            jobs = [job for arrival in block if (job := self._job(arrival)) is not None]
+            known = self._book.ledger.with_keys([*(job.key for job in jobs), *(_refused_key(job.key) for job in jobs)])
+            for job in jobs:
+                if job.key in known:
+                    self.tally.numbers[job.arrival.specimen] = known[job.key]
+                    self.tally.recognised += 1
+                    self._tell()
+                elif _refused_key(job.key) in known and not self._task.retry:
+                    self._refused_before(known[_refused_key(job.key)])
+                else:
+                    yield job
+
+    def _job(self, arrival: Arrival) -> _Job | None:
+        name = arrival.specimen
+        if not isinstance(arrival.measurement, Measurement):
+            self._refuse(arrival, arrival.measurement, key="")
+            return None
+        try:
+            specimen = specimen_of(arrival.measurement, self._task.method, self._task.specimens)
+        except XrfreeError as error:
+            self._refuse(arrival, error, key="")
+            return None
+        key = assay_identity(arrival.measurement, specimen, self._task.procedure)
+        return _Job(arrival=arrival, specimen=specimen, key=key, drawn=name in self._drawn)
+
+    def refused_already(self, refusals: Iterable[Refusal]) -> None:
+        """Keep refusals of files that never became measurements."""
+        for refused in refusals:
+            self.tally.refusals.append(refused)
+            self._waiting.append(("", refusal_entry([refused])))
+
+    def take(self, job: _Job, outcome: _Done | Exception) -> None:
+        """Keep an outcome until the next commit."""
+        if isinstance(outcome, _Done):
+            name = job.arrival.specimen
+            self._waiting.append((name, Entry(kind="result", subject=name, content=outcome.content, key=job.key)))
+            if outcome.curves and self._curves is not None:
+                self._curves.keep(job.key, outcome.curves)
+        else:
+            self._refuse(job.arrival, outcome, key=job.key)
+        if len(self._waiting) >= COMMIT_RESULTS or time.monotonic() - self._committed > COMMIT_S:
+            self.commit()
+
+    def _refuse(self, arrival: Arrival, error: Exception, *, key: str) -> None:
+        refusals = [refusal(path, arrival.specimen, error) for path in arrival.paths]
+        self.tally.refusals += refusals
+        self.tally.refused_specimens += 1
+        # A fault of the program or of the machine is worth another try; the same error would come again.
+        lasting = bool(key) and not isinstance(error, UnexpectedError | WorkerDiedError)
+        self._waiting.append(("", refusal_entry(refusals, key=_refused_key(key) if lasting else "")))
+        self._tell()
+
+    def _refused_before(self, number: int) -> None:
+        for record in self._book.ledger.records(numbers=[number]):
+            self.tally.refusals += [Refusal(**fields) for fields in record.data["refused"]]
+        self.tally.refused_specimens += 1
+        self._tell()
+
+    def commit(self) -> None:
+        """Record what waits."""
+        if self._waiting:
+            book = self._book
+            new = book.ledger.append([e for _, e in self._waiting], actor=book.actor, signer=book.signer)
+            numbers = {record.key: record.seq for record in new}
+            # What another process recorded meanwhile has its number there.
+            foreign = [e.key for name, e in self._waiting if name and e.key not in numbers]
+            numbers.update(book.ledger.with_keys(foreign))
+            self.tally.numbers.update({name: numbers[e.key] for name, e in self._waiting if name})
+            self._waiting.clear()
+        self._committed = time.monotonic()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self.tally)
+
+
+def _refused_key(key: str) -> str:
+    return f"refused:{key}"
+
+
+def refusal_entry(refusals: Iterable[Refusal], *, key: str = "") -> Entry:
+    """The record of refusals; the same files refused for the same reason stand in the ledger once.
+
+    key : identity of the assay that is not to be tried again; empty if it is.
+    """
+    rows = [asdict(r) for r in refusals]
+    told = canonical_text({"refused": [{**row, "details": ""} for row in rows]})
+    subject = rows[0]["specimen"] or rows[0]["path"]
+    return entry("refusal", subject, {"refused": rows}, key=key or f"refusal:{sha256_text(told)}")
+
+
+def specimen_of(measurement: Measurement, method: Method, entries: Mapping[str, SpecimenEntry] | None) -> Specimen:
     """What the specimen list says of a measurement's specimen, else what the method says of all specimens."""
-    entry = (entries or {}).get(measurement.specimen)
-    specimen = prepared.method.specimen if entry is None else entry.specimen
+    listed = (entries or {}).get(measurement.specimen)
+    specimen = method.specimen if listed is None else listed.specimen
     if specimen is None:
         what = "is not in the specimen list" if entries is not None else "needs a specimen list"
         raise XrfreeError(
-            f"specimen {measurement.specimen!r} {what}, and method {prepared.method.name} does not say "
+            f"specimen {measurement.specimen!r} {what}, and method {method.name} does not say "
             "what its specimens are. Give form, density and thickness in a list (--specimens)."
         )
     return specimen
 
 
-def assay_batch(
-    inputs: Inputs,
-    prepared: Prepared,
-    *,
-    specimens: Mapping[str, SpecimenEntry] | None = None,
-    jobs: int = 1,
-    progress: Progress | None = None,
-) -> BatchResult:
-    """Assay all measurements of a batch.
-
-    specimens : what a specimen list says, by name of the specimen.
-    jobs : number of worker processes; 1 works in this process. A script that asks for more must be importable
-        (`if __name__ == "__main__":`), as workers start from scratch.
-    progress : called with the number of measurements done and of all.
-    """
-    work = _Work(prepared=prepared, specimens=None if specimens is None else dict(specimens))
-    outcomes = in_order(work, inputs.measurements, jobs=jobs, progress=progress)
-    assays: list[Assay] = []
-    refusals = list(inputs.refusals)
-    for measurement, outcome in zip(inputs.measurements, outcomes, strict=True):
-        if isinstance(outcome, Assay):
-            assays.append(outcome)
-        else:
-            refusals += inputs.refused(measurement.specimen, outcome)
-    return BatchResult(assays=tuple(assays), refusals=sorted_refusals(refusals))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """From one measurement to its assay, or to the error that prevented it."""
-
-    prepared: Prepared
-    specimens: Mapping[str, SpecimenEntry] | None
-
-    def __call__(self, measurement: Measurement) -> Assay | Exception:
-        try:
-            specimen = specimen_of(measurement, self.prepared, self.specimens)
-            matched = matched_conditions(measurement, self.prepared.method)
-            return quantify(matched, self.prepared, specimen)
-        except Exception as error:  # nothing stops a batch
-            return foreseen(error)
+def recorded_assays(ledger: Ledger, numbers: Sequence[int], *, curves: CurveFolder | None = None) -> Iterator[Assay]:
+    """Assays of the records with these numbers, in this order; with their curves where these are known."""
+    for record in ledger.records(numbers=numbers):
+        assay = assay_of(record.data)
+        known = () if curves is None else curves.of(record.key)
+        if len(known) == len(assay.areas):
+            areas = tuple(replace(a, curve=curve) for a, curve in zip(assay.areas, known, strict=True))
+            assay = replace(assay, areas=areas)
+        yield assay
 
 
 def partly_matched(measurement: Measurement, method: Method) -> Measurement:

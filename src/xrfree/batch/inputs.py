@@ -1,21 +1,18 @@
-"""Which files are spectra, and which spectra belong to one specimen."""
+"""Which files are spectra, what is in them, and why one is refused."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from xrfree.batch.faults import UnexpectedError, foreseen
-from xrfree.errors import XrfreeError
+from xrfree.errors import DomainError, FitError, InputFileError, NotConvergedError, XrfreeError
 from xrfree.readers import FORMATS, read_measurements, read_stack
 from xrfree.report.refused import Refusal, one_line
-from xrfree.spectrum import Measurement, SourceFile, Spectrum
+from xrfree.spectrum import Measurement
 
 if TYPE_CHECKING:
     from xrfree.readers.profile import ReaderProfile
@@ -27,25 +24,20 @@ Progress = Callable[[int, int], None]
 _OTHER_SUFFIXES = frozenset(
     {".toml", ".json", ".md", ".html", ".htm", ".pdf", ".png", ".jpg", ".jpeg", ".svg", ".gz", ".zip"}
     | {".docx", ".xlsx", ".xls", ".ods", ".py", ".ipynb", ".log", ".db"}
+    | {".sqlite", ".sqlite-wal", ".sqlite-shm", ".npz", ".partial", ".tmp", ".part", ".crdownload"}
 )
 _TABLE_MARKS = frozenset({"component", "role", "form", "reason"})
 _HEAD_BYTES = 512
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Measurements in the order of their names, and the files that could not be used.
-
-    files : the files of each measurement, by the name of its specimen.
-    """
-
-    measurements: tuple[Measurement, ...]
-    files: Mapping[str, tuple[Path, ...]]
-    refusals: tuple[Refusal, ...] = ()
-
-    def refused(self, specimen: str, error: Exception) -> list[Refusal]:
-        """A measurement that cannot be used: one refusal for each of its files."""
-        return [refusal(path, specimen, error) for path in self.files[specimen]]
+_REMEDIES: tuple[tuple[type[XrfreeError], str], ...] = (
+    (UnexpectedError, "Report the fault, with the output of --debug; the file itself may be good."),
+    (FitError, "Look at the spectrum (xrfree inspect); measure the specimen again, longer if it shows few counts."),
+    (
+        NotConvergedError,
+        "Check form, thickness and fusion record of the specimen, and the condition it was measured in.",
+    ),
+    (DomainError, "Correct the quantity that the reason names, in the file or in the list of specimens."),
+)
+_REMEDY = "Do what the reason says, then run the same command again."
 
 
 def find_inputs(paths: Iterable[Path | str], *, exclude: Iterable[Path | str | None] = ()) -> tuple[Path, ...]:
@@ -94,45 +86,15 @@ def natural_order(text: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
     return tuple((0, int(p)) if p.isascii() and p.isdigit() else (1, p) for p in parts if p), text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
-    """A measurement, or a part of one, as it stood in one file."""
-
-    path: Path
-    measurement: Measurement
-
-
-def read_inputs(
-    files: Sequence[Path], *, profile: ReaderProfile | None = None, progress: Progress | None = None
-) -> Inputs:
-    """Read all files and put the spectra of one specimen together.
-
-    A file with the same content as an earlier one is refused, and so are all files that hold a spectrum of
-    one specimen under one condition: which of them is right, nobody can know here.
-    """
-    pieces: list[_Piece] = []
-    refusals: list[Refusal] = []
-    known: dict[tuple[str, ...], Path] = {}
-    for done, path in enumerate(files, start=1):
-        try:
-            found = read_file(path, profile)
-            _refuse_copy(path, found, known)
-            pieces += [_Piece(path=path, measurement=measurement) for measurement in found]
-        except Exception as error:  # nothing stops a batch
-            refusals.append(refusal(path, "", error))
-        if progress is not None:
-            progress(done, len(files))
-    return _grouped(pieces, refusals)
-
-
 def read_file(path: Path, profile: ReaderProfile | None = None) -> list[Measurement]:
     """The measurements in a file: one, or several in a stack of ours and in exports of many tests."""
-    if profile is None and _is_stack(path):
+    if profile is None and is_stack(path):
         return list(read_stack(path))
     return list(read_measurements(path, profile=profile))
 
 
-def _is_stack(path: Path) -> bool:
+def is_stack(path: Path) -> bool:
+    """Whether a file is a stack of ours, or at least looks like one."""
     try:
         with path.open("rb") as stream:
             return FORMATS[0].recognises(stream.read(_HEAD_BYTES))
@@ -140,65 +102,23 @@ def _is_stack(path: Path) -> bool:
         return False
 
 
-def _refuse_copy(path: Path, found: Sequence[Measurement], known: dict[tuple[str, ...], Path]) -> None:
-    content = tuple(source.sha256 for measurement in found for source in measurement.sources)
-    earlier = known.setdefault(content, path)
-    if content and earlier is not path:
-        raise XrfreeError(f"has the same content as {earlier}, which is used. Remove one of them.")
-
-
-def _grouped(pieces: Iterable[_Piece], refusals: Iterable[Refusal]) -> Inputs:
-    by_specimen: dict[str, list[_Piece]] = {}
-    for piece in pieces:
-        by_specimen.setdefault(piece.measurement.specimen, []).append(piece)
-    measurements: list[Measurement] = []
-    files: dict[str, tuple[Path, ...]] = {}
-    refused = list(refusals)
-    for specimen in sorted(by_specimen, key=natural_order):
-        usable, conflicts = _without_conflicts(specimen, by_specimen[specimen])
-        refused += conflicts
-        if usable:
-            measurements.append(_merged(specimen, usable))
-            files[specimen] = tuple(dict.fromkeys(piece.path for piece in usable))
-    return Inputs(measurements=tuple(measurements), files=MappingProxyType(files), refusals=sorted_refusals(refused))
-
-
-def _without_conflicts(specimen: str, pieces: Sequence[_Piece]) -> tuple[list[_Piece], list[Refusal]]:
-    """The files of a specimen, and refusals of those that claim the same condition."""
-    claims = Counter(condition for piece in pieces for condition in piece.measurement.spectra)
-    usable, refusals = [], []
-    for piece in pieces:
-        twice = [condition for condition in piece.measurement.spectra if claims[condition] > 1]
-        if twice:
-            refusals.append(_conflict(specimen, piece, pieces, twice[0]))
-        else:
-            usable.append(piece)
-    return usable, refusals
-
-
-def _merged(specimen: str, pieces: Sequence[_Piece]) -> Measurement:
-    spectra: dict[str, Spectrum] = {}
-    sources: list[SourceFile] = []
-    for piece in pieces:
-        spectra.update(piece.measurement.spectra)
-        sources += piece.measurement.sources
-    return Measurement(specimen=specimen, spectra=spectra, sources=tuple(sources))
-
-
-def _conflict(specimen: str, piece: _Piece, pieces: Sequence[_Piece], condition: str) -> Refusal:
-    others = [str(p.path) for p in pieces if p is not piece and condition in p.measurement.spectra]
-    reason = (
-        f"specimen {specimen!r} has another spectrum of the condition {condition!r} in {', '.join(others)}. "
-        "Keep one of them, or give repeated measurements names of their own."
-    )
-    return Refusal(path=str(piece.path), specimen=specimen, reason=reason)
-
-
 def refusal(path: Path, specimen: str, error: Exception) -> Refusal:
     """An error as the refusal of a file."""
     known = foreseen(error)
     details = known.details if isinstance(known, UnexpectedError) else ""
-    return Refusal(path=str(path), specimen=specimen, reason=one_line(known, path), details=details)
+    return Refusal(
+        path=str(path), specimen=specimen, reason=one_line(known, path), details=details, remedy=_remedy(known)
+    )
+
+
+def _remedy(error: XrfreeError) -> str:
+    """What to do about a refused file."""
+    if isinstance(error, InputFileError):
+        return f"{error.remedy.rstrip('.')}."
+    for kind, remedy in _REMEDIES:
+        if isinstance(error, kind):
+            return remedy
+    return _REMEDY
 
 
 def sorted_refusals(refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:

@@ -83,44 +83,76 @@ def _xrfree(
         raise typer.Exit(1)
 
 
+JobsOption = Annotated[
+    int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one per processor.")
+]
+SchedulerOption = Annotated[
+    str, typer.Option(metavar="URL", help="Work on a dask cluster: address of its scheduler (tcp://host:8786).")
+]
+ClusterOption = Annotated[
+    str, typer.Option(metavar="local", help="Work on a dask cluster of this machine, with --jobs workers.")
+]
+LedgerOption = Annotated[
+    str,
+    typer.Option(metavar="PLACE", envvar="XRFREE_LEDGER", help="Ledger: a file, or the URL of a PostgreSQL database."),
+]
+OperatorOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Who works; else XRFREE_OPERATOR, or the name of the account.")
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", envvar="XRFREE_KEY", help="Private key (`xrfree ledger key`) to sign records with."),
+]
+RetryOption = Annotated[bool, typer.Option("--retry", help="Assay again what was refused before.")]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        "-c",
+        metavar="FILE",
+        help="Calibration (.toml) made by `xrfree calibrate`; without it: fundamental parameters alone.",
+    ),
+]
+
+
 @app.command(short_help="Assay spectra.")
 def assay(
     paths: Paths,
     method: MethodOption,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")],
     instrument: InstrumentOption = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration",
-            "-c",
-            metavar="FILE",
-            help="Calibration (.toml) made by `xrfree calibrate`; without it: fundamental parameters alone.",
-        ),
-    ] = None,
+    calibration: CalibrationOption = None,
     specimens: SpecimensOption = None,
     profile: ProfileOption = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", min=0, metavar="N", help="Worker processes; 0: one per processor.")
-    ] = 1,
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = "",
+    cluster: ClusterOption = "",
+    ledger: LedgerOption = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+    retry: RetryOption = False,
 ) -> int:
     """Assay spectra: mass fractions with uncertainties, as tables and as a page to read.
 
     Several files of one specimen (one per excitation condition) are one measurement. Files that cannot be
     used are refused, each with its reason; the others are assayed all the same.
 
+    Every result is recorded as soon as it is done. A run that was interrupted goes on when the same command
+    is given again; what the ledger knows already is not assayed twice.
+
     \b
     Written into the folder of --out:
       report.html   results, fits and reasons, to read and to print
       assays.csv    results for other programs, in kg/kg
       assays.json   the same with covariances, budgets and digests of all inputs
-      refused.csv   what was refused, and why
+      refused.csv   what was refused, why, and what to do
+      ledger.sqlite the record of everything, unless --ledger names another
 
     \b
     Example:
       xrfree assay monday/ --method ore.toml --calibration may.toml --specimens list.csv --out results
     """  # noqa: D301  \b keeps the lines of a paragraph apart
-    from xrfree.cli import assaying
+    from xrfree.cli import assaying, recording
 
     return assaying.run(
         assaying.Request(
@@ -132,6 +164,10 @@ def assay(
             specimens=specimens,
             profile=profile,
             jobs=jobs,
+            scheduler=assaying.scheduler_of(scheduler=scheduler, cluster=cluster),
+            ledger=ledger,
+            hand=recording.Hand(name=operator, key=key),
+            retry=retry,
         )
     )
 

@@ -5,21 +5,38 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
-from xrfree.batch.assaying import BatchResult, assay_batch
+from xrfree.assay import Assay
+from xrfree.batch.assaying import Book, Chain, Tally, Task, record_batch, recorded_assays
+from xrfree.batch.catalogue import Catalogue, catalogue
+from xrfree.batch.cluster import LOCAL, Cluster
+from xrfree.batch.curves import CurveFolder
+from xrfree.batch.identity import procedure_identity
+from xrfree.batch.inputs import natural_order
+from xrfree.batch.workers import Crew, Processes, ThisProcess
 from xrfree.cli import OK, REFUSED, console
-from xrfree.cli.documents import load_documents, load_spectra
+from xrfree.cli.documents import Documents, load_documents, spectrum_files
+from xrfree.cli.recording import Hand, checked_signer, document_entry
+from xrfree.documents.method import method_instrument_path
 from xrfree.documents.shipped import shipped_path
+from xrfree.errors import XrfreeError
+from xrfree.ledger.store import Ledger
 from xrfree.quantification import prepare
+from xrfree.readers import load_profile
 from xrfree.report.files import prepare_folder
-from xrfree.report.page import write_report
-from xrfree.report.tables import write_assays_csv, write_assays_json, write_refused_csv
+from xrfree.report.page import MOST_PLOTTED, write_report
+from xrfree.report.tables import MOST_IN_JSON, write_refused_csv, write_tables
 from xrfree.report.terminal import assay_table, doubts
 
 DEMO_METHOD = "iron-ore-edxrf.toml"
 DEMO_INSTRUMENT = "example-edxrf.toml"
+LEDGER_NAME = "ledger.sqlite"
+MOST_ON_PAGE = 1000
+"""Specimens on the page; a page of more would be too large to open."""
+MOST_ON_TERMINAL = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +51,41 @@ class Request:
     specimens: Path | None = None
     profile: Path | None = None
     jobs: int = 1
+    scheduler: str = ""
+    ledger: str = ""
+    hand: Hand = field(default_factory=Hand)
+    retry: bool = False
     title: str = "Assay report"
+
+    @property
+    def documents(self) -> list[Path | None]:
+        """Documents, which may lie among the spectra."""
+        return [self.method, self.instrument, self.calibration, self.specimens]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything ready to assay with."""
+
+    task: Task
+    book: Book
+    crew: Crew
+    curves: CurveFolder
 
 
 def run(request: Request) -> int:
     """Assay what was asked for, write all outputs, show the results."""
-    result = _assay(request)
-    written = write_results(request.out, result, title=request.title)
-    show_results(result, written)
-    return REFUSED if result.refusals else OK
+    documents = load_request(request)
+    listed = _catalogue(request)
+    console.note_compilation()
+    with open_ledger(request) as ledger:
+        desk = prepare_desk(request, documents, ledger, most=len(listed.specimens))
+        tally = _record(desk, listed)
+        numbers = in_order_of_names(tally)
+        desk.curves.forget_others(record.key for record in ledger.records(numbers=numbers[:MOST_PLOTTED]))
+        write_results(request, desk, tally, numbers)
+        show_results(request, desk, tally, numbers)
+    return REFUSED if tally.refusals else OK
 
 
 def run_demo(out: Path, *, jobs: int = 1) -> int:
@@ -65,7 +108,8 @@ def run_demo(out: Path, *, jobs: int = 1) -> int:
     return code
 
 
-def _assay(request: Request) -> BatchResult:
+def load_request(request: Request) -> Documents:
+    """Load the documents, and make sure that results can be written."""
     documents = load_documents(
         request.method,
         instrument=request.instrument,
@@ -73,37 +117,132 @@ def _assay(request: Request) -> BatchResult:
         specimens=request.specimens,
     )
     prepare_folder(request.out)
-    given = [request.method, request.instrument, request.calibration, request.specimens]
-    inputs = load_spectra(request.paths, profile=request.profile, exclude=given)
-    console.note_compilation()
+    return documents
+
+
+def open_ledger(request: Request) -> Ledger:
+    """The ledger asked for, else the one in the folder of the results."""
+    return Ledger(request.ledger or request.out / LEDGER_NAME)
+
+
+def prepare_desk(request: Request, documents: Documents, ledger: Ledger, *, most: int) -> Desk:
+    """Make everything ready, and record the documents.
+
+    most : specimens there are; more workers are not started.
+    """
     prepared = prepare(documents.method, documents.instrument, documents.calibration)
-    with console.progress("assaying") as progress:
-        return assay_batch(
-            inputs,
-            prepared,
+    book = Book(ledger=ledger, actor=request.hand.actor, signer=checked_signer(ledger, request.hand))
+    _record_documents(request, documents, book)
+    return Desk(
+        task=Task(
+            quantification=Chain(prepared=prepared),
+            method=documents.method,
+            procedure=procedure_identity(documents.method, documents.instrument, documents.calibration),
             specimens=documents.specimens,
-            jobs=request.jobs or os.cpu_count() or 1,
-            progress=progress,
+            retry=request.retry,
+        ),
+        book=book,
+        crew=_crew(request, most),
+        curves=CurveFolder(request.out / "fits"),
+    )
+
+
+def _record_documents(request: Request, documents: Documents, book: Book) -> None:
+    instrument = request.instrument or method_instrument_path(request.method)
+    entries = [
+        document_entry("method", request.method, documents.method.sha256),
+        document_entry("instrument", instrument, documents.instrument.sha256),
+    ]
+    if request.calibration is not None and documents.calibration is not None:
+        entries.append(document_entry("calibration", request.calibration, documents.calibration.sha256))
+    book.ledger.append(entries, actor=book.actor, signer=book.signer)
+
+
+def _crew(request: Request, most: int) -> Crew:
+    jobs = min(request.jobs or os.cpu_count() or 1, most)
+    if request.scheduler:
+        return Cluster(request.scheduler, jobs=jobs)
+    return Processes(jobs) if jobs > 1 else ThisProcess()
+
+
+def scheduler_of(*, scheduler: str, cluster: str) -> str:
+    """Where the work is done: empty for this machine without a cluster."""
+    if cluster not in ("", LOCAL):
+        raise XrfreeError(f"--cluster is {cluster!r}; the only cluster made here is 'local'. For others: --scheduler.")
+    if scheduler and cluster:
+        raise XrfreeError("--scheduler and --cluster exclude each other. Give one of them.")
+    return scheduler or cluster
+
+
+def _catalogue(request: Request) -> Catalogue:
+    stated = None if request.profile is None else load_profile(request.profile)
+    files = spectrum_files(request.paths, exclude=[*request.documents, request.profile])
+    with console.progress("reading") as progress:
+        return catalogue(files, profile=stated, progress=progress)
+
+
+def _record(desk: Desk, listed: Catalogue) -> Tally:
+    drawn = frozenset(islice(listed.specimens, MOST_PLOTTED))
+    try:
+        with console.tally("assaying", len(listed.specimens)) as progress:
+            return record_batch(
+                listed.arrivals(),
+                desk.task,
+                desk.book,
+                desk.crew,
+                refusals=listed.refusals,
+                curves=desk.curves,
+                drawn=drawn,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        console.note(
+            "Interrupted. What was assayed is recorded: run the same command again, and it goes on from there."
         )
+        raise
 
 
-def write_results(out: Path, result: BatchResult, *, title: str) -> Path:
-    """Write all outputs; return the path of the page."""
-    write_assays_csv(out / "assays.csv", result.assays)
-    write_assays_json(out / "assays.json", result.assays, result.refusals)
-    write_refused_csv(out / "refused.csv", result.refusals)
-    page = out / "report.html"
-    write_report(page, result.assays, result.refusals, created=dt.datetime.now().astimezone(), title=title)
-    return page
+def in_order_of_names(tally: Tally) -> list[int]:
+    """Numbers of the records of all results, in the order of the specimens' names."""
+    return [tally.numbers[name] for name in sorted(tally.numbers, key=natural_order)]
 
 
-def show_results(result: BatchResult, page: Path) -> None:
+def write_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int]) -> None:
+    """Write all outputs from what the ledger holds."""
+    json_too = len(numbers) <= MOST_IN_JSON
+    write_tables(request.out, recorded_assays(desk.book.ledger, numbers), tally.refusals, json_too=json_too)
+    write_refused_csv(request.out / "refused.csv", tally.refusals)
+    if not json_too:
+        console.note(f"assays.json is left out for more than {MOST_IN_JSON} specimens; the ledger holds the same.")
+    write_report(
+        request.out / "report.html",
+        shown_assays(desk, numbers, MOST_ON_PAGE),
+        tally.refusals[:MOST_ON_PAGE],
+        created=dt.datetime.now().astimezone(),
+        title=request.title,
+        left_out=(max(0, len(numbers) - MOST_ON_PAGE), max(0, len(tally.refusals) - MOST_ON_PAGE)),
+    )
+
+
+def shown_assays(desk: Desk, numbers: Sequence[int], most: int) -> list[Assay]:
+    """The first assays, with the curves that are known."""
+    return list(recorded_assays(desk.book.ledger, numbers[:most], curves=desk.curves))
+
+
+def show_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int]) -> None:
     """Table of the analytes, doubts and refusals, and where everything is."""
-    if result.assays:
-        console.show(assay_table(result.assays, width=console.results().width))
-    for line in doubts(result.assays):
+    shown = shown_assays(desk, numbers, MOST_ON_TERMINAL)
+    if shown:
+        console.show(assay_table(shown, width=console.results().width))
+    for line in doubts(shown):
         console.say(line)
-    console.note_refusals(result.refusals)
-    assayed, refused = len(result.assays), len(result.refusals)
-    console.say(f"{assayed} specimens assayed, {refused} files refused. Tables in {page.parent}")
-    console.say(f"Report: {page.resolve()}")
+    if len(numbers) > len(shown):
+        console.say(f"... and {len(numbers) - len(shown)} more specimens, in assays.csv")
+    console.note_refusals(tally.refusals[:MOST_ON_TERMINAL])
+    if len(tally.refusals) > MOST_ON_TERMINAL:
+        console.note(f"... and {len(tally.refusals) - MOST_ON_TERMINAL} more refused files, in refused.csv")
+    known = f" ({tally.recognised} of them before, found in the ledger)" if tally.recognised else ""
+    console.say(
+        f"{len(numbers)} specimens assayed{known}, {len(tally.refusals)} files refused. Tables in {request.out}"
+    )
+    console.say(f"Report: {(request.out / 'report.html').resolve()}")

@@ -10,7 +10,7 @@ from typing import TypeVar
 from xrfree.areas import FitVerdict
 from xrfree.atomic import parse_formula
 from xrfree.batch.assaying import partly_matched, specimen_of
-from xrfree.batch.inputs import Inputs
+from xrfree.batch.catalogue import Inputs
 from xrfree.calibration_fit import calibrate
 from xrfree.cli import OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, load_spectra
@@ -58,7 +58,7 @@ def run(
                 f"there is no certificate called {measurement.specimen!r} in {certificates}. "
                 "Add it, or leave this specimen out."
             )
-        specimen_of(measurement, prepared, documents.specimens)
+        specimen_of(measurement, documents.method, documents.specimens)
         return matched_conditions(measurement, documents.method)
 
     usable, refusals = _usable(standards, inputs, checked)
@@ -68,7 +68,7 @@ def run(
         found = calibrate(
             {measurement.specimen: measurement for measurement in usable},
             {measurement.specimen: materials[measurement.specimen] for measurement in usable},
-            {m.specimen: specimen_of(m, prepared, documents.specimens) for m in usable},
+            {m.specimen: specimen_of(m, documents.method, documents.specimens) for m in usable},
             prepared,
             name=name or out.stem,
         )

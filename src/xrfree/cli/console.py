@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from xrfree.batch.assaying import Tally
 from xrfree.batch.inputs import Progress as Callback
 from xrfree.report.refused import Refusal
 from xrfree.report.terminal import printable
@@ -58,6 +59,24 @@ def progress(what: str) -> Iterator[Callback | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def tally(what: str, total: int | None) -> Iterator[Callable[[Tally], None] | None]:
+    """Bar with the estimated time and a live count of what was refused, where somebody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[refused]} refused"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, refused=0)
+        yield lambda found: bar.update(task, completed=found.done, refused=len(found.refusals))
 
 
 @contextmanager

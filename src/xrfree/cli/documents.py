@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xrfree.batch.inputs import Inputs, find_inputs, read_inputs
+from xrfree.batch.catalogue import Inputs, read_inputs
+from xrfree.batch.inputs import find_inputs
 from xrfree.calibration import Calibration
 from xrfree.cli import console
 from xrfree.documents.calibration import load_calibration
@@ -45,15 +46,21 @@ def load_documents(
     )
 
 
-def load_spectra(paths: Sequence[Path], *, profile: Path | None, exclude: Sequence[Path | None]) -> Inputs:
-    """Find and read all spectra; an error if there is none to be found.
+def spectrum_files(paths: Sequence[Path], *, exclude: Sequence[Path | None]) -> tuple[Path, ...]:
+    """Spectrum files among paths; an error if there is none to be found.
 
     exclude : documents of the same command, which may lie among the spectra.
     """
-    stated = None if profile is None else load_profile(profile)
-    files = find_inputs(paths, exclude=[*exclude, profile])
+    files = find_inputs(paths, exclude=exclude)
     if not files:
         places = ", ".join(str(path) for path in paths)
         raise XrfreeError(f"no spectrum file found in {places}. Name spectrum files, or a folder that holds some.")
+    return files
+
+
+def load_spectra(paths: Sequence[Path], *, profile: Path | None, exclude: Sequence[Path | None]) -> Inputs:
+    """Find and read all spectra into memory."""
+    stated = None if profile is None else load_profile(profile)
+    files = spectrum_files(paths, exclude=[*exclude, profile])
     with console.progress("reading") as progress:
         return read_inputs(files, profile=stated, progress=progress)

@@ -21,7 +21,8 @@
 
 `instrument` is a path as seen from the method's folder. An element that `unseen.oxides` does not name is
 bound as its usual oxide (`xrfree.composition.USUAL_OXIDES`). A section `specimen` says what a specimen is
-when no list of specimens says otherwise.
+when no list of specimens says otherwise. `second_person_release = true`: in the ledger, results are released by
+somebody else than who recorded them.
 """
 
 from __future__ import annotations
@@ -132,6 +133,7 @@ class MethodDocument(Document):
     coverage_factor: Positive = 2.0
     false_positive_risk: Annotated[float, Field(gt=0, lt=1)] = 0.05
     ratio_sigma: NotNegative = 0.02
+    second_person_release: bool = False
     specimen: SpecimenDocument | None = None
     regions: Annotated[tuple[RegionDocument, ...], Field(min_length=1)]
     conditions: dict[Name, ConditionMatchDocument]
@@ -158,7 +160,7 @@ def load_method(path: Path | str) -> Method:
             coverage_factor=document.coverage_factor,
             false_positive_risk=document.false_positive_risk,
             ratio_sigma=document.ratio_sigma,
-            sha256=identity(document, without=frozenset({"instrument"})),
+            sha256=identity(document, without=frozenset({"instrument", "second_person_release"})),
         )
 
 

@@ -31,6 +31,11 @@ class Story:
         return self.later[-1] if self.later and self.later[-1].kind == "release" else None
 
 
+def document_key(kind: str, sha256: str, *, second_person: bool = False) -> str:
+    """Key of a document's record; whether results need a second person is no part of a document's identity."""
+    return f"{kind}:{sha256}" + (":second person" if second_person else "")
+
+
 def result_record(ledger: Ledger, name: str) -> Record:
     """A result by the number of its record, or the last one of a specimen."""
     if name.isascii() and name.isdigit():
@@ -47,7 +52,10 @@ def story(ledger: Ledger, name: str) -> Story:
     """The whole story of a result."""
     result = result_record(ledger, name)
     recipe = result.data.get("recipe", {})
-    keys = [f"{kind}:{recipe.get(f'{kind}_sha256', '')}" for kind in ("method", "instrument", "calibration")]
+    digests = {kind: recipe.get(f"{kind}_sha256", "") for kind in ("method", "instrument", "calibration")}
+    keys = [
+        document_key(kind, sha256, second_person=flag) for kind, sha256 in digests.items() for flag in (False, True)
+    ]
     numbers = list(ledger.with_keys(keys).values())
     later = [
         record
@@ -84,7 +92,7 @@ def release(ledger: Ledger, name: str, *, actor: str, statement: str = "", signe
     involved = {told.result.actor, *(r.actor for r in told.later if r.kind == "amendment")}
     if actor in involved and needs_second_person(told):
         raise LedgerError(
-            f"{told.result.subject}: {actor} recorded or amended it, and its method wants a second person to release it."
+            f"{told.result.subject}: {actor} recorded or amended it; its method wants a second person to release it."
         )
     data = {
         "record": told.result.seq,

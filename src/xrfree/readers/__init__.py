@@ -41,7 +41,7 @@ from xrfree.readers import (
     wavelength_tables,
 )
 from xrfree.readers._format import HEAD_BYTES, SpectrumBytes, SpectrumFormat
-from xrfree.readers.nexus_hdf5 import read_stack, write_hdf5
+from xrfree.readers.nexus_hdf5 import read_stack, stack_names, write_hdf5
 from xrfree.spectrum import Measurement
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ __all__ = [
     "read_scan",
     "read_stack",
     "spectrum_formats",
+    "stack_names",
     "write_hdf5",
 ]
 

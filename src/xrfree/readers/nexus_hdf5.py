@@ -111,6 +111,27 @@ def read_stack(path: Path | str) -> Iterator[Measurement]:
     return _stream(path, path, SourceFile(path=str(path), sha256=digest))
 
 
+def stack_names(path: Path | str) -> list[tuple[str, tuple[str, ...]]]:
+    """Specimen and names of the conditions of each measurement of a file, without reading its counts."""
+    import h5py
+
+    path = Path(path)
+    with _own_errors(path), h5py.File(path, "r", locking=False) as opened:
+        columns = _columns(path, opened)
+        _shape(path, columns)
+        numbers = columns["measurement"][:].tolist()
+        specimens, conditions = (columns[name].asstr()[:].tolist() for name in ("specimen", "condition"))
+    found: list[tuple[str, tuple[str, ...]]] = []
+    last: int | None = None
+    for number, specimen, condition in zip(numbers, specimens, conditions, strict=True):
+        if number == last:
+            found[-1] = (specimen, (*found[-1][1], condition))
+        else:
+            found.append((specimen, (condition,)))
+        last = number
+    return found
+
+
 def write_hdf5(path: Path | str, measurements: Iterable[Measurement]) -> None:
     """Write measurements to a new file, row by row as they come; an existing file is replaced at the end.
 

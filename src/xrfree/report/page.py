@@ -89,17 +89,31 @@ class Specimen:
 
 
 def write_report(
-    path: Path, assays: Sequence[Assay], refusals: Sequence[Refusal], *, created: dt.datetime, title: str = ""
+    path: Path,
+    assays: Sequence[Assay],
+    refusals: Sequence[Refusal],
+    *,
+    created: dt.datetime,
+    title: str = "",
+    left_out: tuple[int, int] = (0, 0),
 ) -> None:
     """Write the report of a batch.
 
     created : with a time zone.
     title : of the page; "Assay report" where it is empty.
+    left_out : assays and refusals that the page says are elsewhere.
     """
-    write_text(path, report_html(assays, refusals, created=created, title=title))
+    write_text(path, report_html(assays, refusals, created=created, title=title, left_out=left_out))
 
 
-def report_html(assays: Sequence[Assay], refusals: Sequence[Refusal], *, created: dt.datetime, title: str = "") -> str:
+def report_html(
+    assays: Sequence[Assay],
+    refusals: Sequence[Refusal],
+    *,
+    created: dt.datetime,
+    title: str = "",
+    left_out: tuple[int, int] = (0, 0),
+) -> str:
     """Text of the report; everything that comes from outside is escaped."""
     analytes = tuple(dict.fromkeys(a for assay in assays for a in assay.analytes))
     units = {a: display_unit(_fractions(assays, a)) for a in analytes}
@@ -116,6 +130,7 @@ def report_html(assays: Sequence[Assay], refusals: Sequence[Refusal], *, created
         refusals=refusals,
         oxides=_oxide_convention(analytes),
         most_plotted=MOST_PLOTTED,
+        left_out=left_out,
         styles={str(verdict): style for verdict, style in _VERDICT_CLASSES.items()},
     )
 

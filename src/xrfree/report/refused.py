@@ -14,12 +14,14 @@ class Refusal:
 
     path : the file, as it was given; specimen : its name, empty where it is not known.
     reason : one line. details : a traceback, for faults of xrfree itself.
+    remedy : what to do about it, where that is more than the reason says.
     """
 
     path: str
     specimen: str
     reason: str
     details: str = ""
+    remedy: str = ""
 
 
 def one_line(error: Exception, path: Path | None = None) -> str:

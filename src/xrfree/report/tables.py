@@ -7,15 +7,16 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.areas import NetAreas
 from xrfree.assay import Assay
-from xrfree.report.files import write_text
+from xrfree.report.files import replacing, write_text
 from xrfree.report.refused import Refusal
 
 ASSAY_COLUMNS = (
@@ -34,29 +35,51 @@ ASSAY_COLUMNS = (
     "calibration_sha256",
     "software_version",
 )
-REFUSED_COLUMNS = ("path", "specimen", "reason")
+REFUSED_COLUMNS = ("path", "specimen", "reason", "remedy")
 JSON_SCHEMA = "xrfree/assays/1"
 
 
-def write_assays_csv(path: Path, assays: Iterable[Assay]) -> None:
-    """One row per specimen and component, analytes first; several source digests are separated by spaces."""
-    write_text(path, csv_text(ASSAY_COLUMNS, (row for assay in assays for row in assay_rows(assay))))
+MOST_IN_JSON = 10_000
+"""Specimens up to which assays.json is written: it needs some 70 kB for each."""
 
 
 def write_refused_csv(path: Path, refusals: Iterable[Refusal]) -> None:
-    """One row per refused input."""
-    write_text(path, csv_text(REFUSED_COLUMNS, ((r.path, r.specimen, r.reason) for r in refusals)))
+    """One row per refused input: the quarantine list."""
+    rows = ((r.path, r.specimen, r.reason, r.remedy) for r in refusals)
+    write_text(path, csv_text(REFUSED_COLUMNS, rows))
 
 
-def write_assays_json(path: Path, assays: Iterable[Assay], refusals: Iterable[Refusal] = ()) -> None:
-    """All results with covariance, budget, areas and recipe."""
-    refused = [{"path": r.path, "specimen": r.specimen, "reason": r.reason} for r in refusals]
-    # One line per assay: complete, and yet a person can look at it.
-    lines = ",\n".join(_json(assay_document(assay)) for assay in assays)
-    write_text(
-        path,
-        f'{{"schema": {_json(JSON_SCHEMA)}, "assays": [\n{lines}\n], "refused": {_json(refused)}}}\n',
-    )
+def write_tables(
+    folder: Path, assays: Iterable[Assay], refusals: Iterable[Refusal] = (), *, json_too: bool = True
+) -> None:
+    """Write assays.csv and assays.json, one assay after the other as they come.
+
+    assays.csv : one row per specimen and component, analytes first; several source digests are separated by spaces.
+    assays.json : all results with covariance, budget, areas and recipe; not written, and an old one removed, if not
+        `json_too`.
+    """
+    with ExitStack() as stack:
+        table = _opened(stack, folder / "assays.csv")
+        document = _opened(stack, folder / "assays.json") if json_too else None
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(ASSAY_COLUMNS)
+        if document is not None:
+            document.write(f'{{"schema": {_json(JSON_SCHEMA)}, "assays": [')
+        for i, assay in enumerate(assays):
+            rows.writerows(assay_rows(assay))
+            if document is not None:
+                # One line per assay: complete, and yet a person can look at it.
+                document.write((",\n" if i else "\n") + _json(assay_document(assay)))
+        if document is not None:
+            refused = [{"path": r.path, "specimen": r.specimen, "reason": r.reason} for r in refusals]
+            document.write(f'\n], "refused": {_json(refused)}}}\n')
+    if not json_too:
+        (folder / "assays.json").unlink(missing_ok=True)
+
+
+def _opened(stack: ExitStack, path: Path) -> TextIO:
+    partial = stack.enter_context(replacing(path))
+    return stack.enter_context(partial.open("w", encoding="utf-8", errors="backslashreplace", newline=""))
 
 
 def _json(value: object) -> str:

@@ -1,0 +1,248 @@
+"""Which measurements a batch has, found in a first pass; read for good one after the other in a second.
+
+The first pass keeps names and digests, and the counts of text files only as long as they are few: a batch of any
+size needs a bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from xrfree.batch.inputs import Progress, is_stack, natural_order, read_file, refusal, sorted_refusals
+from xrfree.errors import SpectrumFileError, XrfreeError
+from xrfree.readers import read_stack, stack_names
+from xrfree.report.refused import Refusal
+from xrfree.spectrum import Measurement, SourceFile, Spectrum
+
+if TYPE_CHECKING:
+    from xrfree.readers.profile import ReaderProfile
+
+MOST_KEPT = 2**24
+"""Channels of text files that are kept from the first pass; the files of others are read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A measurement, or a part of one, as it stands in one file.
+
+    place : its number inside the file. sha256 : of its sources; empty in a stack, which is checked as a whole.
+    """
+
+    path: Path
+    place: int
+    conditions: tuple[str, ...]
+    sha256: tuple[str, ...] = ()
+    stacked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A measurement with the files it came from, or the error that came instead."""
+
+    specimen: str
+    paths: tuple[Path, ...]
+    measurement: Measurement | XrfreeError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Pieces of each specimen in the order of the names, and the files that could not be used.
+
+    kept : measurements of the first pass, by piece. recent : the file that was read last, for those with many tests.
+    """
+
+    specimens: Mapping[str, tuple[Piece, ...]]
+    refusals: tuple[Refusal, ...]
+    profile: ReaderProfile | None = None
+    kept: Mapping[tuple[Path, int], Measurement] = field(default_factory=dict)
+    recent: dict[Path, list[Measurement]] = field(default_factory=dict)
+
+    def arrivals(self) -> Iterator[Arrival]:
+        """All measurements: those of text files in the order of their names, those of stacks as they lie there."""
+        stacks: dict[Path, dict[int, str]] = {}
+        for specimen, pieces in self.specimens.items():
+            for piece in pieces:
+                if piece.stacked:
+                    stacks.setdefault(piece.path, {})[piece.place] = specimen
+            if not any(piece.stacked for piece in pieces):
+                yield self._arrival(specimen, pieces, {})
+        waiting: dict[str, dict[tuple[Path, int], Measurement]] = {}
+        for path, places in stacks.items():
+            yield from self._stacked(path, places, waiting)
+
+    def _stacked(
+        self, path: Path, places: dict[int, str], waiting: dict[str, dict[tuple[Path, int], Measurement]]
+    ) -> Iterator[Arrival]:
+        """Measurements of a stack; those that have parts elsewhere wait for their last part."""
+        left = dict(places)
+        try:
+            for place, measurement in enumerate(read_stack(path)):
+                specimen = left.pop(place, None)
+                if specimen is None:
+                    continue
+                waiting.setdefault(specimen, {})[path, place] = measurement
+                pieces = self.specimens[specimen]
+                if len(waiting[specimen]) == sum(piece.stacked for piece in pieces):
+                    yield self._arrival(specimen, pieces, waiting.pop(specimen))
+        except XrfreeError as error:
+            for specimen in left.values():
+                yield Arrival(specimen=specimen, paths=(path,), measurement=error)
+
+    def _loaded(self, piece: Piece) -> Measurement:
+        kept = self.kept.get((piece.path, piece.place))
+        if kept is not None:
+            return kept
+        if piece.path not in self.recent:
+            self.recent.clear()
+            self.recent[piece.path] = read_file(piece.path, self.profile)
+        measurements = self.recent[piece.path]
+        found = measurements[piece.place] if piece.place < len(measurements) else None
+        if found is None or tuple(source.sha256 for source in found.sources) != piece.sha256:
+            raise SpectrumFileError(
+                piece.path,
+                found="the file changed while the batch was running",
+                remedy="Run the same command again when the file is complete",
+            )
+        return found
+
+    def _arrival(
+        self, specimen: str, pieces: Sequence[Piece], stacked: Mapping[tuple[Path, int], Measurement]
+    ) -> Arrival:
+        paths = tuple(dict.fromkeys(piece.path for piece in pieces))
+        try:
+            parts = [stacked[p.path, p.place] if p.stacked else self._loaded(p) for p in pieces]
+            return Arrival(specimen=specimen, paths=paths, measurement=_merged(specimen, parts))
+        except XrfreeError as error:
+            return Arrival(specimen=specimen, paths=paths, measurement=error)
+
+
+def _merged(specimen: str, parts: Sequence[Measurement]) -> Measurement:
+    spectra: dict[str, Spectrum] = {}
+    sources: list[SourceFile] = []
+    for part in parts:
+        spectra.update(part.spectra)
+        sources += part.sources
+    return Measurement(specimen=specimen, spectra=spectra, sources=tuple(sources))
+
+
+def catalogue(
+    files: Sequence[Path], *, profile: ReaderProfile | None = None, progress: Progress | None = None
+) -> Catalogue:
+    """Look through all files: which specimens there are, and what cannot be used.
+
+    A file with the same content as an earlier one is refused, and so are all files that hold a spectrum of one
+    specimen under one condition: which of them is right, nobody can know here.
+    """
+    found: dict[str, list[Piece]] = {}
+    kept: dict[tuple[Path, int], Measurement] = {}
+    refusals: list[Refusal] = []
+    known: dict[tuple[str, ...], Path] = {}
+    channels = 0
+    for done, path in enumerate(files, start=1):
+        try:
+            for specimen, piece, measurement in _pieces(path, profile, known):
+                found.setdefault(specimen, []).append(piece)
+                if measurement is not None and channels < MOST_KEPT:
+                    kept[path, piece.place] = measurement
+                    channels += sum(spectrum.n_channels for spectrum in measurement.spectra.values())
+        except Exception as error:  # nothing stops a batch
+            refusals.append(refusal(path, "", error))
+        if progress is not None:
+            progress(done, len(files))
+    usable, conflicts = _without_conflicts(found)
+    return Catalogue(specimens=usable, refusals=sorted_refusals([*refusals, *conflicts]), profile=profile, kept=kept)
+
+
+def _pieces(
+    path: Path, profile: ReaderProfile | None, known: dict[tuple[str, ...], Path]
+) -> list[tuple[str, Piece, Measurement | None]]:
+    if profile is None and is_stack(path):
+        names = enumerate(stack_names(path))
+        return [(s, Piece(path=path, place=i, conditions=c, stacked=True), None) for i, (s, c) in names]
+    measurements = read_file(path, profile)
+    _refuse_copy(path, measurements, known)
+    return [
+        (
+            measurement.specimen,
+            Piece(
+                path=path,
+                place=i,
+                conditions=tuple(measurement.spectra),
+                sha256=tuple(source.sha256 for source in measurement.sources),
+            ),
+            measurement,
+        )
+        for i, measurement in enumerate(measurements)
+    ]
+
+
+def _without_conflicts(found: Mapping[str, list[Piece]]) -> tuple[dict[str, tuple[Piece, ...]], list[Refusal]]:
+    """The pieces of each specimen in order, and refusals of those that claim the same condition."""
+    usable: dict[str, tuple[Piece, ...]] = {}
+    refusals: list[Refusal] = []
+    for specimen in sorted(found, key=natural_order):
+        pieces = found[specimen]
+        claims = Counter(condition for piece in pieces for condition in piece.conditions)
+        bad = [piece for piece in pieces if any(claims[condition] > 1 for condition in piece.conditions)]
+        refusals += [_conflict(specimen, piece, pieces, claims) for piece in bad]
+        if good := tuple(piece for piece in pieces if piece not in bad):
+            usable[specimen] = good
+    return usable, refusals
+
+
+def _conflict(specimen: str, piece: Piece, pieces: Iterable[Piece], claims: Mapping[str, int]) -> Refusal:
+    condition = next(c for c in piece.conditions if claims[c] > 1)
+    others = [p.path for p in pieces if p is not piece and condition in p.conditions]
+    reason = (
+        f"specimen {specimen!r} has another spectrum of the condition {condition!r} in {', '.join(map(str, others))}. "
+        "Keep one of them, or give repeated measurements names of their own."
+    )
+    return Refusal(path=str(piece.path), specimen=specimen, reason=reason)
+
+
+def _refuse_copy(path: Path, found: Sequence[Measurement], known: dict[tuple[str, ...], Path]) -> None:
+    content = tuple(source.sha256 for measurement in found for source in measurement.sources)
+    earlier = known.setdefault(content, path)
+    if content and earlier is not path:
+        raise XrfreeError(f"has the same content as {earlier}, which is used. Remove one of them.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Measurements in the order of their names, and the files that could not be used.
+
+    files : the files of each measurement, by the name of its specimen.
+    """
+
+    measurements: tuple[Measurement, ...]
+    files: Mapping[str, tuple[Path, ...]]
+    refusals: tuple[Refusal, ...] = ()
+
+    def refused(self, specimen: str, error: Exception) -> list[Refusal]:
+        """A measurement that cannot be used: one refusal for each of its files."""
+        return [refusal(path, specimen, error) for path in self.files[specimen]]
+
+
+def read_inputs(
+    files: Sequence[Path], *, profile: ReaderProfile | None = None, progress: Progress | None = None
+) -> Inputs:
+    """Read all files into memory, the spectra of one specimen put together; refused as in `catalogue`."""
+    listed = catalogue(files, profile=profile, progress=progress)
+    measurements: dict[str, Measurement] = {}
+    places: dict[str, tuple[Path, ...]] = {}
+    refusals = list(listed.refusals)
+    for arrival in listed.arrivals():
+        if isinstance(arrival.measurement, Measurement):
+            measurements[arrival.specimen], places[arrival.specimen] = arrival.measurement, arrival.paths
+        else:
+            refusals += [refusal(path, arrival.specimen, arrival.measurement) for path in arrival.paths]
+    return Inputs(
+        measurements=tuple(measurements[name] for name in listed.specimens if name in measurements),
+        files=MappingProxyType(places),
+        refusals=sorted_refusals(refusals),
+    )

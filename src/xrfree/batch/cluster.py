@@ -1,0 +1,91 @@
+"""Work on a dask.distributed cluster: the same function for the same items, on more machines."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from xrfree.batch.threads import one_thread_each
+from xrfree.batch.workers import Blocks, WorkerDiedError, called, packed
+from xrfree.errors import XrfreeError
+
+LOCAL = "local"
+_loaded: dict[str, Callable[[Any], Any]] = {}
+
+
+class Cluster:
+    """Workers of a dask.distributed cluster.
+
+    place : address of a scheduler (tcp://host:8786), or "local" for a cluster of this machine.
+    jobs : worker processes of a local cluster.
+    """
+
+    def __init__(self, place: str, *, jobs: int = 1) -> None:
+        self.place = place
+        self.jobs = jobs
+
+    def results(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Each item with its result, in the order in which they are done."""
+        distributed = _library()
+        with ExitStack() as stack:
+            client = self._client(distributed, stack)
+            code = packed(function)
+            digest = hashlib.sha256(code).hexdigest()
+            shared = client.scatter(code, broadcast=True)
+            blocks = Blocks(items)
+            on_the_way: dict[str, list[Any]] = {}
+            done = distributed.as_completed(with_results=False, raise_errors=False)
+            while True:
+                while len(on_the_way) < 2 * max(1, len(client.nthreads())) and (block := blocks.take()):
+                    future = client.submit(_call, shared, digest, packed(block), pure=False, retries=2)
+                    on_the_way[future.key] = block
+                    done.add(future)
+                if not on_the_way:
+                    return
+                future = next(done)
+                yield from _answered(future, on_the_way.pop(future.key), blocks)
+
+    def _client(self, distributed: Any, stack: ExitStack) -> Any:
+        try:
+            if self.place == LOCAL:
+                with one_thread_each():
+                    cluster = stack.enter_context(
+                        distributed.LocalCluster(
+                            n_workers=self.jobs, threads_per_worker=1, processes=True, dashboard_address=None
+                        )
+                    )
+                return stack.enter_context(distributed.Client(cluster))
+            return stack.enter_context(distributed.Client(self.place, timeout="20s"))
+        except (OSError, TimeoutError, ValueError) as error:
+            raise XrfreeError(
+                f"no cluster at {self.place} ({' '.join(str(error).split())}). Start `dask scheduler` and "
+                "`dask worker` there, or check the address (tcp://host:8786)."
+            ) from error
+
+
+def _answered(future: Any, block: list[Any], blocks: Blocks) -> Iterator[tuple[Any, Any]]:
+    if future.status == "finished":
+        yield from blocks.answered(block, future.result())
+        return
+    reason = " ".join(str(future.exception()).split())
+    for item in block:
+        yield item, WorkerDiedError(f"the cluster lost this block ({reason}). Run the same command again.")
+
+
+def _call(code: bytes, digest: str, items: bytes) -> bytes:
+    """On a worker: the function is unpacked once for all blocks."""
+    if digest not in _loaded:
+        _loaded.clear()
+        _loaded[digest] = pickle.loads(code)
+    return called(_loaded[digest], items)
+
+
+def _library() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise XrfreeError('a cluster needs dask.distributed. Install it: pip install "xrfree[cluster]"') from error
+    return distributed
