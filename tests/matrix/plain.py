@@ -22,10 +22,11 @@ def plain_half_space(model: Excitation, w: FloatArray) -> dict[str, FloatArray]:
         return np.asarray(0.5 * (np.log1p(a / mu) / a + np.log1p(b / mu) / b))
 
     secondary = np.zeros_like(b)
-    for j, mu in zip(model.exciting_line, w @ model.exciting_attenuation, strict=True):
-        made = w[model.group_element[model.line_group[j]]] * model.line_fraction[j]
-        source = flux * model.group_production[model.line_group[j]][:, None] / (a + b)
-        excited = model.exciting_production[model.line_group, list(model.exciting_line).index(j)]
+    for j, mu in enumerate(w @ model.exciting_attenuation):
+        group = model.exciting_group[j]
+        made = w[model.group_element[group]] * model.exciting_fraction[j]
+        source = flux * model.group_production[group][:, None] / (a + b)
+        excited = model.exciting_production[model.line_group, j]
         secondary = secondary + made * excited * (source * mutual(mu)).sum(axis=0)
     before = (w @ model.tube_rayleigh)[:, None] * own * mutual(a * sin_in)
     before = before + (w @ model.tube_compton)[:, None] * after_compton * mutual(

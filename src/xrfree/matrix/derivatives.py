@@ -128,8 +128,7 @@ def _enhancement(
     areal_density: float,
 ) -> FloatArray:
     """Derivatives of the decays caused by lines of the specimen, shape (n_lines, n_elements)."""
-    group = model.line_group[model.exciting_line]
-    fraction = model.line_fraction[model.exciting_line]
+    group, fraction = model.exciting_group, model.exciting_fraction
     element = model.group_element[group]
     strength = weights[element] * fraction
     by_strength = np.zeros((strength.size, weights.size))

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.atomic import XrayLine, _tables, emission_lines
+from xrfree.atomic import XrayLine, _tables, absorption_edge_kev, emission_lines
 from xrfree.errors import DomainError
 from xrfree.instrument import Detector, InstrumentCondition
 from xrfree.kernels import sherman
@@ -44,8 +44,9 @@ class Excitation:
     """Everything about lines and excitation that does not depend on the composition.
 
     elements : all elements the specimen may contain; order of every mass-fraction vector.
-    groups : (element, subshell) that emit; group_element their index into `elements`.
-    lines : emitted lines; line_group their index into `groups`.
+    groups : (element, subshell) that the tube ionises; group_element their index into `elements`.
+    lines : emitted lines that are wanted; line_group their index into `groups`.
+    exciting_group, exciting_fraction : of the lines that excite others, whether they are wanted or not.
     flux : shape (n_energies,), tube photons per quadrature node behind the filters.
     """
 
@@ -64,7 +65,8 @@ class Excitation:
     tube_attenuation: FloatArray
     line_attenuation: FloatArray
     group_production: FloatArray
-    exciting_line: IntArray
+    exciting_group: IntArray
+    exciting_fraction: FloatArray
     exciting_attenuation: FloatArray
     exciting_production: FloatArray
     tube_rayleigh: FloatArray
@@ -177,14 +179,12 @@ def _production_table(groups: Sequence[tuple[str, str]], energy_kev: FloatArray)
 
 def _emitting_groups(elements: Sequence[str], top_kev: float) -> list[tuple[str, str]]:
     """Subshells that the tube can ionise and whose lines lie in the range of the model."""
-    found = []
-    for element in elements:
-        z = _tables.atomic_number(element)
-        for shell in _tables.SHELLS:
-            edge = _tables.edge_energy_kev(z, shell)
-            if LOWEST_EXCITATION_KEV < edge < top_kev and emission_lines(element, shell):
-                found.append((element, shell))
-    return found
+    return [
+        (element, shell)
+        for element in elements
+        for shell in _tables.SHELLS
+        if LOWEST_EXCITATION_KEV < absorption_edge_kev(element, shell) < top_kev and emission_lines(element, shell)
+    ]
 
 
 def excitation(
@@ -196,28 +196,40 @@ def excitation(
 ) -> Excitation:
     """Prepare the model of one condition for all specimens made of `elements`.
 
-    emitting : elements whose lines are wanted; all of them if not given. Every element absorbs and excites.
+    emitting : elements ("La") or line groups ("La L") whose lines are wanted; all of them if not given. Every element
+        absorbs and excites.
+
+    Raises DomainError where there is no such line.
     """
     if len(set(elements)) != len(elements) or not elements:
         raise DomainError(f"the model needs each element once, got {', '.join(elements) or 'none'}")
-    groups = _emitting_groups(elements if emitting is None else emitting, condition.tube.voltage_kv)
-    if not groups:
-        raise DomainError(
-            f"{', '.join(elements if emitting is None else emitting)}: no line above {LOWEST_LINE_KEV} keV that "
-            f"{condition.tube.voltage_kv:g} kV can excite; name an element with such lines, or raise the voltage"
-        )
-    lines = [
+    groups = _emitting_groups(elements, condition.tube.voltage_kv)
+    every = [
         (index, line)
         for index, (element, shell) in enumerate(groups)
         for line in emission_lines(element, shell, least_fraction=_EMITTED_FRACTION)
         if line.energy_kev > LOWEST_LINE_KEV
     ]
+    wanted = elements if emitting is None else emitting
+    lines = [
+        (index, line) for index, line in every if line.element in wanted or f"{line.element} {line.shell[0]}" in wanted
+    ]
+    if not lines:
+        raise DomainError(
+            f"{', '.join(wanted)}: no line above {LOWEST_LINE_KEV} keV that "
+            f"{condition.tube.voltage_kv:g} kV can excite; name an element with such lines, or raise the voltage"
+        )
     line_energy = np.array([line.energy_kev for _, line in lines])
     energy, flux = _incident_photons(condition, elements)
-    fraction = np.array([line.line_fraction for _, line in lines])
-    lowest_edge = min(_tables.edge_energy_kev(_tables.atomic_number(element), shell) for element, shell in groups)
+    emitted = {index for index, _ in lines}
+    lowest_edge = min(absorption_edge_kev(*groups[index]) for index in emitted)
+    exciting = [
+        (index, line)
+        for index, line in every
+        if line.line_fraction >= _EXCITING_FRACTION and line.energy_kev > lowest_edge
+    ]
+    exciting_energy = np.array([line.energy_kev for _, line in exciting])
     compton_energy = energy / (1.0 + energy / ELECTRON_REST_KEV)
-    exciting = np.flatnonzero((fraction >= _EXCITING_FRACTION) & (line_energy > lowest_edge))
     return Excitation(
         condition=condition,
         elements=tuple(elements),
@@ -226,7 +238,7 @@ def excitation(
         lines=tuple(line for _, line in lines),
         line_group=np.array([index for index, _ in lines]),
         line_energy_kev=line_energy,
-        line_fraction=fraction,
+        line_fraction=np.array([line.line_fraction for _, line in lines]),
         line_width_kev=np.array([line.natural_width_kev for _, line in lines]),
         efficiency=detector_efficiency(detector, condition, line_energy),
         energy_kev=energy,
@@ -234,9 +246,10 @@ def excitation(
         tube_attenuation=_attenuation_table(elements, energy),
         line_attenuation=_attenuation_table(elements, line_energy),
         group_production=_production_table(groups, energy),
-        exciting_line=exciting,
-        exciting_attenuation=_attenuation_table(elements, line_energy[exciting]),
-        exciting_production=_production_table(groups, line_energy[exciting]),
+        exciting_group=np.array([index for index, _ in exciting], dtype=np.int64),
+        exciting_fraction=np.array([line.line_fraction for _, line in exciting]),
+        exciting_attenuation=_attenuation_table(elements, exciting_energy),
+        exciting_production=_production_table(groups, exciting_energy),
         tube_rayleigh=_scattering_table(elements, energy, compton=False),
         tube_compton=_scattering_table(elements, energy, compton=True),
         compton_attenuation=_attenuation_table(elements, compton_energy),
@@ -292,8 +305,8 @@ def _enhancement(
     areal_density: float,
 ) -> FloatArray:
     """Decays per line caused by lines of the specimen itself, before the factors all excitation shares."""
-    group = model.line_group[model.exciting_line]
-    strength = weights[model.group_element][group] * model.line_fraction[model.exciting_line]
+    group = model.exciting_group
+    strength = weights[model.group_element][group] * model.exciting_fraction
     mu = weights @ model.exciting_attenuation
     inward = np.zeros((mu.size, a.size))
     sherman.inward_sums(inward, a, mu, strength, model.group_production, group)
@@ -328,7 +341,7 @@ def _missing_from_below(
         strength,
         by_strength,
         model.flux * model.group_production,
-        model.line_group[model.exciting_line],
+        model.exciting_group,
         model.exciting_production,
         model.line_group,
         *_DIRECTIONS,
