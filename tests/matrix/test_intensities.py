@@ -56,7 +56,7 @@ def test_derivatives_are_those_of_differences(intensities: GroupIntensities) -> 
         ((("mid", "La L"),), "no condition 'mid'; there are low, high"),
         ((("low", "La"),), "'' is not a series"),
         ((("low", "Ce L"),), "Ce L is to be measured, but the specimen is made of"),
-        ((("low", "Nb K"),), "condition low does not excite Nb K with 15 kV"),
+        ((("low", "Nb K"), ("low", "Fe K")), "condition low does not excite Nb K with 15 kV"),
         ((("low", "La L"), ("low", "La L")), "low La L is named twice"),
     ],
 )
