@@ -303,3 +303,148 @@ def schema(
 
     typer.echo(json.dumps(json_schema(name), indent=2) if name else "\n".join(schema_names()))
     return 0
+
+
+ledger_app = typer.Typer(
+    name="ledger",
+    help="The record that cannot be rewritten unseen: check, show, export, amend, release.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.add_typer(ledger_app)
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="Ledger (file or URL) or exported package (.zip).")],
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER:DIGEST", help="A last record noted earlier (or a file with it); may be repeated."),
+    ] = None,
+) -> int:
+    """Find every record that was changed, removed, inserted or moved; exit code 1 if there is one.
+
+    Records that were cut off at the end together with the ledger's own note of its last record are found
+    by an anchor: what `xrfree ledger anchor` printed, or the number on a certificate.
+    """
+    from xrfree.cli import ledgering
+
+    return ledgering.run_verify(place, anchor or [])
+
+
+@ledger_app.command("anchor")
+def ledger_anchor(
+    ledger: LedgerOption = "",
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write it here.")] = None,
+) -> int:
+    """Print number and digest of the last record: keep it outside of the ledger."""
+    from xrfree.cli import ledgering
+
+    return ledgering.run_anchor(ledger, out)
+
+
+@ledger_app.command("show")
+def ledger_show(
+    result: Annotated[str, typer.Argument(metavar="RESULT", help="Name of a specimen, or number of a record.")],
+    ledger: LedgerOption = "",
+    as_json: Annotated[bool, typer.Option("--json", help="All records of the story, for other programs.")] = False,
+) -> int:
+    """Tell the whole story of a result: files, documents, reference materials, software, people."""
+    from xrfree.cli import ledgering
+
+    return ledgering.run_show(ledger, result, as_json=as_json)
+
+
+@ledger_app.command("list")
+def ledger_list(
+    ledger: LedgerOption = "",
+    kind: Annotated[str, typer.Option(metavar="KIND", help="Only this kind, e.g. result.")] = "",
+    subject: Annotated[str, typer.Option(metavar="NAME", help="Only records about this.")] = "",
+) -> int:
+    """List records, one line each."""
+    from xrfree.cli import ledgering
+
+    return ledgering.run_list(ledger, kind, subject)
+
+
+@ledger_app.command("export")
+def ledger_export(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Package to write (.zip).")],
+    ledger: LedgerOption = "",
+) -> int:
+    """Write all records into one package (JSON-LD, CSV, and a program that checks them)."""
+    from xrfree.cli import ledgering
+
+    return ledgering.run_export(ledger, out)
+
+
+@ledger_app.command("amend")
+def ledger_amend(
+    result: Annotated[str, typer.Argument(metavar="RESULT", help="Name of a specimen, or number of a record.")],
+    change: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE", help="What is to be read instead.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why.")],
+    ledger: LedgerOption = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Amend a result; the original stays, and a release must be given again. For reviewers."""
+    from xrfree.cli import ledgering, recording
+
+    return ledgering.run_amend(ledger, result, change, reason, recording.Hand(name=operator, key=key))
+
+
+@ledger_app.command("release")
+def ledger_release(
+    results: Annotated[list[str], typer.Argument(metavar="RESULT", help="Names of specimens, or numbers of records.")],
+    ledger: LedgerOption = "",
+    statement: Annotated[str, typer.Option(metavar="TEXT", help="What is to be noted with it.")] = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Release results. For approvers; where the method says so, for somebody else than who recorded them."""
+    from xrfree.cli import ledgering, recording
+
+    return ledgering.run_release(ledger, results, statement, recording.Hand(name=operator, key=key))
+
+
+@ledger_app.command("key")
+def ledger_key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="New file for the private key.")],
+    password: Annotated[
+        str, typer.Option(envvar="XRFREE_KEY_PASSWORD", metavar="TEXT", help="Encrypts the file.")
+    ] = "",
+) -> int:
+    """Make a pair of keys (Ed25519) for one person."""
+    from xrfree.cli import ledgering
+
+    return ledgering.run_key(file, password)
+
+
+@ledger_app.command("person")
+def ledger_person(
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    role: Annotated[list[str] | None, typer.Option(metavar="ROLE", help="operator, reviewer or approver.")] = None,
+    public_key: Annotated[str, typer.Option(metavar="HEX", help="From then on, this person signs.")] = "",
+    ledger: LedgerOption = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Introduce a person, or change roles and key; once there is an approver, approvers do this."""
+    from xrfree.cli import ledgering, recording
+
+    return ledgering.run_person(ledger, name, role or [], public_key, recording.Hand(name=operator, key=key))
+
+
+@ledger_app.command("add")
+def ledger_add(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="gate, chart, method, calibration, note ...")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Document (.toml or .json).")],
+    ledger: LedgerOption = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Record a document."""
+    from xrfree.cli import ledgering, recording
+
+    return ledgering.run_add(ledger, kind, file, recording.Hand(name=operator, key=key))
