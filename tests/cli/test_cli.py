@@ -92,6 +92,22 @@ def test_refused_files_exit_with_2_and_the_rest_goes_on(tmp_path, assayed, capsy
     assert "too few counts" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_folder_is_watched(tmp_path, assayed, capsys):
+    for name in ("P1", "bad1"):
+        write_spectra(tmp_path / "in", name)
+    arguments = ["watch", str(tmp_path / "in"), "-m", METHOD, "-o", str(tmp_path / "in" / "out")]
+    arguments += ["--every", "0.05", "--settle", "0.1", "--until-idle", "0.3"]
+    assert main(arguments) == REFUSED
+    written = capsys.readouterr()
+    assert "1 assayed, 2 refused, 0 waiting" in written.err
+    assert "1 specimens assayed, 2 files refused" in written.out
+    table = (tmp_path / "in" / "out" / "assays.csv").read_text(encoding="utf-8")
+    assert "P1,La" in table
+    # What the ledger knows is recognised by the next watch, and by `assay`.
+    assert main([*arguments[:4], "-o", str(tmp_path / "in" / "out"), *arguments[6:]]) == REFUSED
+    assert "1 of them before" in capsys.readouterr().out
+
+
 def test_everything_refused_exits_with_2(tmp_path, assayed):
     write_spectra(tmp_path / "in", "bad1")
     assert _assay(tmp_path) == REFUSED

@@ -131,9 +131,15 @@ def _merged(specimen: str, parts: Sequence[Measurement]) -> Measurement:
 
 
 def catalogue(
-    files: Sequence[Path], *, profile: ReaderProfile | None = None, progress: Progress | None = None
+    files: Sequence[Path],
+    *,
+    profile: ReaderProfile | None = None,
+    known: dict[tuple[str, ...], Path] | None = None,
+    progress: Progress | None = None,
 ) -> Catalogue:
     """Look through all files: which specimens there are, and what cannot be used.
+
+    known : files by their digests, of earlier catalogues; those of this one are added.
 
     A file with the same content as an earlier one is refused, and so are all files that hold a spectrum of one
     specimen under one condition: which of them is right, nobody can know here.
@@ -141,7 +147,7 @@ def catalogue(
     found: dict[str, list[Piece]] = {}
     kept: dict[tuple[Path, int], Measurement] = {}
     refusals: list[Refusal] = []
-    known: dict[tuple[str, ...], Path] = {}
+    known = {} if known is None else known
     channels = 0
     for done, path in enumerate(files, start=1):
         try:
@@ -208,7 +214,7 @@ def _conflict(specimen: str, piece: Piece, pieces: Iterable[Piece], claims: Mapp
 def _refuse_copy(path: Path, found: Sequence[Measurement], known: dict[tuple[str, ...], Path]) -> None:
     content = tuple(source.sha256 for measurement in found for source in measurement.sources)
     earlier = known.setdefault(content, path)
-    if content and earlier is not path:
+    if content and earlier != path:
         raise XrfreeError(f"has the same content as {earlier}, which is used. Remove one of them.")
 
 

@@ -172,6 +172,55 @@ def assay(
     )
 
 
+@app.command(short_help="Assay what a spectrometer writes into a folder.")
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that is watched, with its subfolders.")],
+    method: MethodOption,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")],
+    instrument: InstrumentOption = None,
+    calibration: CalibrationOption = None,
+    specimens: SpecimensOption = None,
+    profile: ProfileOption = None,
+    jobs: JobsOption = 1,
+    ledger: LedgerOption = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+    every: Annotated[float, typer.Option(min=0.05, metavar="S", help="Seconds between two looks.")] = 2.0,
+    settle: Annotated[
+        float, typer.Option(min=0.0, metavar="S", help="Seconds for which a file must stand still to be complete.")
+    ] = 5.0,
+    patience: Annotated[
+        float, typer.Option(min=0.0, metavar="S", help="Seconds a specimen waits for its other conditions.")
+    ] = 600.0,
+    until_idle: Annotated[
+        float, typer.Option(min=0.0, metavar="S", help="End when nothing has come for so long; 0: never.")
+    ] = 0.0,
+) -> int:
+    """Assay new spectra as they come into a folder, also on a network drive, until interrupted.
+
+    \b
+    Example:
+      xrfree watch /mnt/spectrometer --method ore.toml --calibration may.toml --out results
+    """  # noqa: D301
+    from xrfree.cli import assaying, recording, watching
+
+    return watching.run(
+        assaying.Request(
+            paths=[folder],
+            method=method,
+            out=out,
+            instrument=instrument,
+            calibration=calibration,
+            specimens=specimens,
+            profile=profile,
+            jobs=jobs,
+            ledger=ledger,
+            hand=recording.Hand(name=operator, key=key),
+        ),
+        watching.Rhythm(every_s=every, settle_s=settle, patience_s=patience, until_idle_s=until_idle),
+    )
+
+
 @app.command(short_help="Calibrate with measured standards.")
 def calibrate(
     paths: Paths,
