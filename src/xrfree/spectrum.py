@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from xrfree.errors import DomainError
 
 MAX_CHANNELS = 1_048_576
+# Whole numbers beyond this are not exact in a float.
+_MOST_COUNTS = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +31,7 @@ class EnergyScale:
 
     def __post_init__(self) -> None:
         """Refuse a scale that does not rise."""
-        if not np.all(np.isfinite([self.zero_kev, self.gain_kev, self.quadratic_kev])) or self.gain_kev <= 0:
+        if not all(map(isfinite, (self.zero_kev, self.gain_kev, self.quadratic_kev))) or self.gain_kev <= 0:
             raise DomainError(
                 f"energy scale: zero {self.zero_kev} keV, gain {self.gain_kev} keV per channel; "
                 "the gain must be a positive number"
@@ -68,12 +72,25 @@ def _checked_counts(counts: ArrayLike) -> NDArray[np.int64]:
         raise DomainError(f"counts need one dimension and at least one channel, got shape {raw.shape}")
     if raw.dtype.kind not in "iuf":
         raise DomainError(f"counts are of type {raw.dtype}, expected numbers")
+    if _is_whole(raw):
+        return _frozen(raw)
     values = raw.astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(values) | (values < 0) | (values != np.rint(values)) | (values > 2.0**53))
+    bad = np.flatnonzero(~np.isfinite(values) | (values < 0) | (values != np.rint(values)) | (values > _MOST_COUNTS))
     if bad.size:
         raise DomainError(
             f"channel {bad[0]} holds {raw[bad[0]]} counts, expected a whole number of events, zero or more"
         )
+    return _frozen(raw)
+
+
+def _is_whole(raw: NDArray[Any]) -> bool:
+    """Whether every value is one of the whole numbers that a count can be; False where that has to be looked up."""
+    if raw.dtype.kind == "u" and raw.dtype.itemsize <= 4:
+        return True
+    return raw.dtype.kind in "iu" and bool(raw.min() >= 0 and raw.max() <= _MOST_COUNTS)
+
+
+def _frozen(raw: NDArray[Any]) -> NDArray[np.int64]:
     checked = np.array(raw, dtype=np.int64)
     checked.setflags(write=False)
     return checked
@@ -100,9 +117,15 @@ class Spectrum:
         """Check times against each other and freeze the counts."""
         object.__setattr__(self, "counts", _checked_counts(self.counts))
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
-        if not (np.isfinite(self.live_time_s) and self.live_time_s > 0):
+        scale = self.energy_scale
+        if scale.gain_kev + 2.0 * scale.quadratic_kev * self.counts.size <= 0:
+            raise DomainError(
+                f"the energy scale turns around within the {self.counts.size} channels: gain {scale.gain_kev} keV, "
+                f"quadratic term {scale.quadratic_kev} keV per channel"
+            )
+        if not (isfinite(self.live_time_s) and self.live_time_s > 0):
             raise DomainError(f"live time is {self.live_time_s} s, expected seconds > 0")
-        if not (np.isfinite(self.real_time_s) and self.real_time_s >= self.live_time_s * 0.999):
+        if not (isfinite(self.real_time_s) and self.real_time_s >= self.live_time_s * 0.999):
             raise DomainError(
                 f"real time {self.real_time_s} s is shorter than live time {self.live_time_s} s; one of them is wrong"
             )

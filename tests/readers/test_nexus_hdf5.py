@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -92,6 +93,20 @@ def test_spectra_of_two_lengths_do_not_mix(tmp_path: Path, measurement_of: Make)
         write_hdf5(tmp_path / "a.h5", [])
 
 
+def test_counts_beyond_32_bits_come_back(tmp_path: Path, measurement_of: Make) -> None:
+    small, large = measurement_of("a", 1), measurement_of("b", 1)
+    (old,) = large.spectra.values()
+    spectrum = replace(old, counts=old.counts + 2**33)
+    stack = [*[replace(small, specimen=f"a{i}") for i in range(30_000)], replace(large, spectra={"x": spectrum})]
+    write_hdf5(tmp_path / "a.h5", stack)
+    with h5py.File(tmp_path / "a.h5") as opened:
+        assert opened["entry/spectra/counts"].dtype == "i8"
+    *_, before, last = read_stack(tmp_path / "a.h5")
+    (kept,), (grown,) = before.spectra.values(), last.spectra.values()
+    np.testing.assert_array_equal(kept.counts, old.counts)
+    np.testing.assert_array_equal(grown.counts, spectrum.counts)
+
+
 def test_damage_is_seen_before_hdf5_sees_the_file(tmp_path: Path, samples: dict[str, tuple[str, bytes]]) -> None:
     content = samples["nexus_hdf5"][1]
     path = tmp_path / "a.h5"
@@ -153,7 +168,17 @@ def no_live_time(data: h5py.Group) -> None:
 
 
 def negative_counts(data: h5py.Group) -> None:
-    data["counts"][1, 3] = -2
+    counts = data["counts"][()].astype("i8")
+    counts[1, 3] = -2
+    del data["counts"]
+    data["counts"] = counts
+
+
+def too_many_counts(data: h5py.Group) -> None:
+    counts = data["counts"][()].astype("i8")
+    counts[1, 3] = 2**60
+    del data["counts"]
+    data["counts"] = counts
 
 
 def broken_metadata(data: h5py.Group) -> None:
@@ -174,6 +199,7 @@ def same_condition(data: h5py.Group) -> None:
         (fewer_rows, "live_time_s: has the shape"),
         (no_live_time, "row 0: live time is 0.0 s"),
         (negative_counts, "row 1: channel 3 holds -2 counts"),
+        (too_many_counts, "row 1: channel 3 holds 1152921504606846976 counts"),
         (broken_metadata, "row 0: "),
         (same_condition, "measurement 0: its rows name"),
     ],

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,10 @@ _BYTE_ORDER_MARKS = (
 _PLAIN_BYTES = bytes([9, 10, 12, 13, *range(32, 127)])
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_NUMERIC_BYTES = b"0123456789.+-eE \n"
+_DIGITS = b"0123456789"
+_NUMERIC_BYTES = _DIGITS + b".+-eE \n"
+# A whole number of so many digits is exact in a float.
+_EXACT_DIGITS = 15
 
 
 def number(token: str) -> float | None:
@@ -55,6 +59,7 @@ def decode(path: Path, content: bytes) -> str:
     return text
 
 
+@lru_cache(maxsize=8)
 def head_text(head: bytes) -> str:
     """First part of a file as text, for recognition only; a character cut at the end is dropped."""
     encoding = _marked_encoding(head) or "utf-8"
@@ -65,6 +70,7 @@ def head_text(head: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
 
 
+@lru_cache(maxsize=8)
 def first_line(head: bytes) -> str:
     """First line of a file that is not blank, without surrounding blanks."""
     return head_text(head[:_FIRST_LINE_BYTES]).lstrip().split("\n", 1)[0].rstrip()
@@ -159,7 +165,9 @@ class NumberBlock:
 
         separator : one character, or None for blanks.
         """
-        fast = _load(io.StringIO(self.text), separator) if _is_numeric(self.text, _bytes(separator)) else None
+        fast = None if separator is None and n_columns > 1 else _whole_numbers(self.text, separator or " ", n_columns)
+        if fast is None and _is_numeric(self.text, _bytes(separator)):
+            fast = _load(io.StringIO(self.text), separator)
         if fast is None or fast.shape[1] != n_columns:
             return self._table_by_line(separator, columns, n_columns)
         return fast[:, list(columns)]
@@ -228,6 +236,22 @@ def _is_numeric(text: str, separators: bytes) -> bool:
     if not text.isascii() or not text.strip():
         return False
     return not text.encode("ascii").translate(None, _NUMERIC_BYTES + separators)
+
+
+def _whole_numbers(text: str, separator: str, n_columns: int) -> NDArray[np.float64] | None:
+    """Fastest path: a table of whole numbers alone, every field filled; None for any other."""
+    if not text or not text.isascii() or text.encode("ascii").translate(None, _DIGITS + separator.encode() + b"\n"):
+        return None
+    raw = np.frombuffer((text if text.endswith("\n") else text + "\n").encode("ascii"), dtype=np.uint8)
+    ends = np.flatnonzero(raw < ord("0"))
+    lengths = np.diff(ends, prepend=-1) - 1
+    if ends.size % n_columns or lengths.min() < 1 or lengths.max() > _EXACT_DIGITS:
+        return None
+    newline = (raw[ends] == ord("\n")).reshape(-1, n_columns)
+    if newline[:, :-1].any() or not newline[:, -1].all():
+        return None
+    values = np.fromstring(text.replace("\n", separator), dtype=np.int64, sep=separator)
+    return values.astype(np.float64).reshape(-1, n_columns) if values.size == ends.size else None
 
 
 def _load(lines: list[str] | io.StringIO, separator: str | None) -> NDArray[np.float64] | None:

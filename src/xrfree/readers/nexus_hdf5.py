@@ -2,7 +2,7 @@
 
 /entry              NXentry, attribute schema = "xrfree/spectra/1"
 /entry/spectra      NXdata, signal "counts", one row per spectrum
-    counts          (n_spectra, n_channels) int64
+    counts          (n_spectra, n_channels) uint32, int64 where a channel needs it
     live_time_s real_time_s energy_zero_kev energy_gain_kev energy_quadratic_kev
     measurement     number of the measurement a row belongs to, in order
     specimen condition anode filter atmosphere     text, empty where not stated
@@ -23,10 +23,12 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -252,7 +254,7 @@ def _new_group(opened: Any, n_channels: int) -> Any:
         shape=(0, n_channels),
         maxshape=(None, n_channels),
         chunks=(n_rows, n_channels),
-        dtype="i8",
+        dtype="u4",
         **packed,
     )
     column = {"shape": (0,), "maxshape": (None,), "chunks": (256,)}
@@ -265,6 +267,8 @@ def _new_group(opened: Any, n_channels: int) -> Any:
 
 
 def _append(group: Any, batch: Sequence[_Row]) -> None:
+    if group["counts"].dtype.itemsize == 4 and max(int(row.spectrum.counts.max()) for row in batch) >= 2**32:
+        _widen(group)
     start = group["counts"].shape[0]
     stop = start + len(batch)
     columns: dict[str, list[Any]] = {name: [] for name in _ALL}
@@ -274,6 +278,26 @@ def _append(group: Any, batch: Sequence[_Row]) -> None:
     for name, values in columns.items():
         group[name].resize(stop, axis=0)
         group[name][start:stop] = np.array(values, dtype=object) if name in _TEXTS else np.array(values)
+
+
+def _widen(group: Any) -> None:
+    """Store the counts as int64 from now on: one channel holds more than 32 bits can."""
+    narrow = group["counts"]
+    group.move("counts", "narrow")
+    group.create_dataset(
+        "counts",
+        shape=narrow.shape,
+        maxshape=narrow.maxshape,
+        chunks=narrow.chunks,
+        dtype="i8",
+        shuffle=True,
+        compression="gzip",
+        compression_opts=_COMPRESSION_LEVEL,
+    )
+    step = max(1, _BATCH_VALUES // narrow.shape[1])
+    for start in range(0, narrow.shape[0], step):
+        group["counts"][start : start + step] = narrow[start : start + step]
+    del group["narrow"]
 
 
 def _fields(row: _Row) -> dict[str, Any]:
@@ -352,8 +376,15 @@ def _measurement(path: Path, rows: list[_Row]) -> Measurement:
             found="its rows name two specimens, or one condition twice",
             remedy="Write the file again from the spectra it was made of",
         )
-    with _own_errors(path):
+    try:
         return Measurement(specimen=rows[0].specimen, spectra=spectra, sources=rows[0].sources)
+    except DomainError as error:
+        raise SpectrumFileError(
+            path,
+            place=f"measurement {rows[0].measurement}",
+            found=str(error),
+            remedy="Write the file again from the spectra it was made of",
+        ) from error
 
 
 def _batches(path: Path, opened: Any, source: SourceFile) -> Iterator[list[_Row]]:
@@ -363,10 +394,9 @@ def _batches(path: Path, opened: Any, source: SourceFile) -> Iterator[list[_Row]
     for start in range(0, n_spectra, n_batch):
         stop = min(n_spectra, start + n_batch)
         values = {name: (column.asstr() if name in _TEXTS else column)[start:stop] for name, column in columns.items()}
-        yield [
-            _row(path, {name: column[i] for name, column in values.items()}, start + i, source)
-            for i in range(stop - start)
-        ]
+        lists = [column if name == "counts" else column.tolist() for name, column in values.items()]
+        rows = (dict(zip(values, cells, strict=True)) for cells in zip(*lists, strict=True))
+        yield [_row(path, row, start + i, source) for i, row in enumerate(rows)]
 
 
 def _columns(path: Path, opened: Any) -> dict[str, Any]:
@@ -447,7 +477,7 @@ def _shape(path: Path, columns: dict[str, Any]) -> tuple[int, int]:
 def _row(path: Path, values: dict[str, Any], index: int, source: SourceFile) -> _Row:
     try:
         spectrum = _spectrum(values)
-        sources = [SourceFile(path=str(name), sha256=str(sha)) for name, sha in json.loads(values["sources"])]
+        sources = _sources(values["sources"])
     except (DomainError, ValueError, TypeError, RecursionError) as error:
         raise SpectrumFileError(
             path,
@@ -464,36 +494,61 @@ def _row(path: Path, values: dict[str, Any], index: int, source: SourceFile) -> 
 
 
 def _spectrum(values: dict[str, Any]) -> Spectrum:
-    metadata = json.loads(values["metadata"])
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise DomainError("metadata is not a JSON object of texts")
     return Spectrum(
         counts=values["counts"],
-        live_time_s=float(values["live_time_s"]),
-        real_time_s=float(values["real_time_s"]),
-        energy_scale=EnergyScale(
-            zero_kev=float(values["energy_zero_kev"]),
-            gain_kev=float(values["energy_gain_kev"]),
-            quadratic_kev=float(values["energy_quadratic_kev"]),
+        live_time_s=values["live_time_s"],
+        real_time_s=values["real_time_s"],
+        energy_scale=_scale(values["energy_zero_kev"], values["energy_gain_kev"], values["energy_quadratic_kev"]),
+        condition=_condition(
+            values["condition"],
+            values["anode"],
+            str(values["tube_voltage_kv"]),
+            str(values["tube_current_ua"]),
+            values["filter"],
+            values["atmosphere"],
         ),
-        condition=_condition(values),
-        metadata=metadata,
+        metadata=_metadata(values["metadata"]),
     )
 
 
-def _condition(values: dict[str, Any]) -> ExcitationCondition:
+# Most rows of a stack repeat what the rows before say: each scale, condition and text is understood once.
+
+
+@lru_cache(maxsize=256)
+def _metadata(text: str) -> Mapping[str, str]:
+    metadata = json.loads(text)
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise DomainError("metadata is not a JSON object of texts")
+    return MappingProxyType(metadata)
+
+
+@lru_cache(maxsize=256)
+def _sources(text: str) -> tuple[SourceFile, ...]:
+    return tuple(SourceFile(path=str(name), sha256=str(sha)) for name, sha in json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _scale(zero_kev: float, gain_kev: float, quadratic_kev: float) -> EnergyScale:
+    return EnergyScale(zero_kev=zero_kev, gain_kev=gain_kev, quadratic_kev=quadratic_kev)
+
+
+@lru_cache(maxsize=256)
+def _condition(
+    name: str, anode: str, voltage_kv: str, current_ua: str, filter_name: str, atmosphere: str
+) -> ExcitationCondition:
+    """A condition; its numbers come as text, because not-a-number never equals itself in a cache."""
     return ExcitationCondition(
-        name=values["condition"],
-        anode=values["anode"] or None,
-        tube_voltage_kv=_number_or_none(values["tube_voltage_kv"]),
-        tube_current_ua=_number_or_none(values["tube_current_ua"]),
-        filter=values["filter"] or None,
-        atmosphere=values["atmosphere"] or None,
+        name=name,
+        anode=anode or None,
+        tube_voltage_kv=_number_or_none(float(voltage_kv)),
+        tube_current_ua=_number_or_none(float(current_ua)),
+        filter=filter_name or None,
+        atmosphere=atmosphere or None,
     )
 
 
 def _number_or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    return None if math.isnan(value) else value
 
 
 FORMAT = SpectrumFormat(

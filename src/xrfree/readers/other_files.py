@@ -60,14 +60,14 @@ _KINDS = (
 
 def recognises(head: bytes) -> bool:
     """Whether a file is of a kind that holds no spectrum, or none that can be read."""
-    text = head_text(head[:1024])
+    text = head_text(head)
     return any(kind.known(head, text) for kind in _KINDS)
 
 
 def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measurement:
     """Refuse the file with its reason."""
     head = file.content[:4096]
-    kind = next(kind for kind in _KINDS if kind.known(head, head_text(head[:1024])))
+    kind = next(kind for kind in _KINDS if kind.known(head, head_text(head)))
     raise SpectrumFileError(file.path, found=kind.found, remedy=kind.remedy)
 
 

@@ -30,6 +30,8 @@ def _vanta_header(head: bytes) -> str:
 
 
 def _is_vanta(head: bytes) -> bool:
+    if b"C\0o\0n\0c" not in head and b"Concentration" not in head:
+        return False
     header = _vanta_header(head)
     return "Concentration" in header and "Error 1s" in header
 
@@ -116,7 +118,8 @@ def _niton(file: SpectrumBytes) -> Iterator[ReportedResults]:
 
 
 def _is_epsilon(head: bytes) -> bool:
-    lines = head_text(head).split("\n")[:6]
+    text = head_text(head)
+    lines = text.split("\n")[:6] if "Iraw" in text else []
     return any(line.split("\t")[0].strip() == "Nr" and "Iraw" in line and "Inet" in line for line in lines)
 
 
@@ -146,7 +149,8 @@ def _epsilon(file: SpectrumBytes) -> Iterator[ReportedResults]:
 
 
 def _is_s1(head: bytes) -> bool:
-    names = first_line(head).replace('"', "").split(_separator(first_line(head)))
+    line = first_line(head)
+    names = line.replace('"', "").split(_separator(line)) if " Err" in line else []
     pairs = sum(1 for a, b in pairwise(names) if b.strip() == f"{a.strip()} Err")
     return pairs >= 2
 

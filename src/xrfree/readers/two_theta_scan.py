@@ -26,8 +26,11 @@ _CM_PER_ANGSTROM = 1e-8
 
 def recognises(head: bytes) -> bool:
     """Whether the first line that is no comment names the angle."""
-    lines = [line for line in head_text(head).split("\n") if line.strip() and not line.startswith("#")]
-    return bool(lines) and _ANGLE in _names(lines[0])
+    text = head_text(head)
+    if _ANGLE not in text.lower():
+        return False
+    lines = (line for line in text.split("\n") if line.strip() and not line.startswith("#"))
+    return _ANGLE in _names(next(lines, ""))
 
 
 def _names(line: str) -> list[str]:

@@ -38,8 +38,10 @@ def _zsx_rows(file: SpectrumBytes) -> tuple[Row, Row, list[Row]]:
 
 
 def _is_zsx(head: bytes) -> bool:
-    lines = head_text(head).split("\n")
-    if len(lines) < 2 or not lines[0].startswith('"","","","",""'):
+    if not head.lstrip().startswith(b'"","","","",""'):
+        return False
+    lines = head_text(head).lstrip().split("\n")
+    if len(lines) < 2:
         return False
     units = [cell.strip().strip('"') for cell in lines[1].split(",")]
     return any(is_unit(unit) or unit.lower() in _RATE_UNITS for unit in units[_ZSX_FIRST_VALUE:])
@@ -209,6 +211,8 @@ _RATES = {"rate_per_s": 1.0, "rate_cps": 1.0, "rate_kcps": 1000.0}
 
 def _is_generic(head: bytes) -> bool:
     line = first_line(head).lower().replace('"', "")
+    if not all(name in line for name in _NEEDED):
+        return False
     names = {name.strip() for name in re.split(r"[,;\t]", line)}
     return set(_NEEDED) <= names and not names.isdisjoint(_RATES)
 
