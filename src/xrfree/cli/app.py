@@ -316,6 +316,32 @@ def inspect(
     return inspecting.run(file, png=png, profile=profile)
 
 
+@app.command(short_help="Convert spectrum files.")
+def convert(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="IN... OUT", help="Spectrum files, or folders of them; then a file or a folder."),
+    ],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="hdf5, emsa or csv; needed where OUT is a folder.")
+    ] = "",
+    profile: ProfileOption = None,
+) -> int:
+    """Convert spectra of any known format to HDF5 (NeXus), EMSA/MAS or CSV, without loss.
+
+    OUT with the suffix .h5 holds all measurements in one file, .msa or .csv a single spectrum; in a folder,
+    each spectrum gets a file of its own. Counts are exact, and every key of the original file is kept.
+
+    \b
+    Examples:
+      xrfree convert monday/ monday.h5
+      xrfree convert ore-17.pdz exports/ --to emsa
+    """  # noqa: D301
+    from xrfree.cli import converting
+
+    return converting.run(paths, to=to, profile=profile)
+
+
 @app.command(short_help="Assay the example spectra.")
 def demo(
     out: Annotated[

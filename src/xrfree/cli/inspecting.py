@@ -8,6 +8,7 @@ from pathlib import Path
 from xrfree.batch.inputs import read_file, refusal
 from xrfree.cli import OK, REFUSED, console
 from xrfree.errors import SpectrumFileError
+from xrfree.plausibility import plausibility_notes
 from xrfree.readers import load_profile
 from xrfree.report.terminal import draw_spectrum, measurement_table, printable
 from xrfree.spectrum import Measurement
@@ -44,6 +45,8 @@ def _show(measurement: Measurement) -> None:
             console.say(printable(name))
         braille = "utf" in (sys.stdout.encoding or "").lower()
         console.say(draw_spectrum(spectrum, width=min(terminal.width, MOST_COLUMNS), braille=braille))
+        for note in plausibility_notes(spectrum):
+            console.say(f"  note: {printable(note)}")
         _show_metadata(spectrum.metadata.items())
     for source in measurement.sources:
         console.say(f"sha256 {source.sha256}  {printable(source.path)}")

@@ -42,6 +42,7 @@ from xrfree.readers import (
 )
 from xrfree.readers._format import HEAD_BYTES, SpectrumBytes, SpectrumFormat
 from xrfree.readers.nexus_hdf5 import read_stack, stack_names, write_hdf5
+from xrfree.readers.text_writers import write_csv, write_emsa
 from xrfree.spectrum import Measurement
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ __all__ = [
     "read_stack",
     "spectrum_formats",
     "stack_names",
+    "write_csv",
+    "write_emsa",
     "write_hdf5",
 ]
 

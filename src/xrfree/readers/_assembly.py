@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import DomainError, SpectrumFileError, UncalibratedError
-from xrfree.readers._header import Stated
+from xrfree.readers._header import HeaderItem, Stated, own_lines
 from xrfree.readers._text import EXPORT_AGAIN
 from xrfree.spectrum import MAX_CHANNELS, EnergyScale, ExcitationCondition, Measurement, Spectrum
 
@@ -70,6 +70,30 @@ class Statement:
     filter: str | None = None
     atmosphere: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+
+
+def with_own_condition(said: Statement, items: Iterable[HeaderItem]) -> Statement:
+    """A statement with specimen and condition as our own writers have put them beside the format's keys."""
+    own = own_lines(items).condition
+
+    def text(key: str, stated: str | None) -> str | None:
+        value = own.get(key)
+        return value if isinstance(value, str) else stated
+
+    def number(key: str, stated: Stated | None) -> Stated | None:
+        value = own.get(key)
+        return stated if value is None or isinstance(value, str) else Stated(float(value), key, "XRFREE.CONDITION")
+
+    return replace(
+        said,
+        specimen=text("specimen", said.specimen),
+        condition=text("condition", said.condition),
+        anode=text("anode", said.anode),
+        tube_voltage_kv=number("tube_voltage_kv", said.tube_voltage_kv),
+        tube_current_ua=number("tube_current_ua", said.tube_current_ua),
+        filter=text("filter", said.filter),
+        atmosphere=text("atmosphere", said.atmosphere),
+    )
 
 
 def assemble(file: SpectrumBytes, statements: Iterable[Statement], profile: ReaderProfile | None) -> Measurement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,41 @@ class Stated:
     place: str
 
 
+@dataclass(frozen=True, slots=True)
+class OwnLines:
+    """What our own writers put into files of others: condition as texts and numbers, metadata by the vendor's keys."""
+
+    condition: dict[str, str | float]
+    metadata: dict[str, str]
+
+
+def own_lines(items: Iterable[HeaderItem]) -> OwnLines:
+    """Lines of JSON that `text_writers` has written; a line that is not such JSON says nothing here."""
+    condition: dict[str, str | float] = {}
+    metadata: dict[str, str] = {}
+    for item in items:
+        kind = item.key.lstrip("#").upper()
+        if kind in {"XRFREE.CONDITION", "XRFREE.METADATA"}:
+            try:
+                said = json.loads(item.value)
+            except (ValueError, RecursionError):
+                continue
+            if kind == "XRFREE.CONDITION" and isinstance(said, dict):
+                condition = {key: value for key, value in said.items() if isinstance(value, str | float | int)}
+            elif isinstance(said, list) and len(said) == 2 and all(isinstance(part, str) for part in said):
+                metadata[said[0]] = said[1]
+    return OwnLines(condition, metadata)
+
+
 def metadata_of(items: Iterable[HeaderItem]) -> dict[str, str]:
     """All keys of a header; the values of a repeated key are joined by line breaks."""
     metadata: dict[str, str] = {}
+    items = list(items)
     for item in items:
+        if item.key.lstrip("#").upper() == "XRFREE.METADATA":
+            continue
         metadata[item.key] = f"{metadata[item.key]}\n{item.value}" if item.key in metadata else item.value
-    return metadata
+    return metadata | own_lines(items).metadata
 
 
 def single(path: Path, items: Iterable[HeaderItem]) -> HeaderItem | None:

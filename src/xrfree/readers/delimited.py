@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import SpectrumFileError, UncalibratedError
-from xrfree.readers._assembly import StatedScale, Statement, assemble, refuse_length, straight_scale
+from xrfree.readers._assembly import StatedScale, Statement, assemble, refuse_length, straight_scale, with_own_condition
 from xrfree.readers._format import SpectrumBytes, SpectrumFormat
 from xrfree.readers._header import HeaderItem, Stated, metadata_of, single, stated_integer, stated_number
 from xrfree.readers._text import EXPORT_AGAIN, NumberBlock, decode, head_text, number, split_fields
@@ -110,7 +110,7 @@ def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measureme
 
 def _statement(table: _Table, counts: NDArray[np.float64], scale: StatedScale | None) -> Statement:
     _refuse_other_total(table, counts)
-    return Statement(
+    said = Statement(
         counts=counts,
         place_of=lambda channel: f"line {table.body.line_of_row(channel)}",
         live_time_s=_number(table, "live_time_s", "livetime_s", expected="seconds > 0"),
@@ -125,6 +125,7 @@ def _statement(table: _Table, counts: NDArray[np.float64], scale: StatedScale | 
         atmosphere=_text(table, "atmosphere"),
         metadata=metadata_of(table.items),
     )
+    return with_own_condition(said, table.items)
 
 
 # --- lines --------------------------------------------------------------------------------------------------
@@ -434,7 +435,13 @@ def _header_scale(table: _Table, first_channel: int, profile: ReaderProfile | No
             remedy="Number the channels from 0, or give the energy of the first channel in a profile with "
             'replaces = ["energy_scale"]',
         )
-    return StatedScale(zero_kev=zero.value, gain_kev=gain.value, place=gain.place)
+    quadratic = _number(table, "energy_quadratic_kev", expected="keV per channel squared")
+    return StatedScale(
+        zero_kev=zero.value,
+        gain_kev=gain.value,
+        quadratic_kev=0.0 if quadratic is None else quadratic.value,
+        place=gain.place,
+    )
 
 
 def _column_scale(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import SpectrumFileError, UncalibratedError
-from xrfree.readers._assembly import StatedScale, Statement, assemble, condition_name
+from xrfree.readers._assembly import StatedScale, Statement, assemble, condition_name, with_own_condition
 from xrfree.readers._format import SpectrumBytes, SpectrumFormat
 from xrfree.readers._header import HeaderItem, Stated, metadata_of, single, stated_integer
 from xrfree.readers._text import EXPORT_AGAIN, NumberBlock, decode, first_line, number, shown
@@ -240,7 +240,7 @@ def _statement(
     def place_of(channel: int) -> str:
         return f"line {parts.numbers.line_of_number(channel * step + first + detector, commas=True)}"
 
-    return Statement(
+    said = Statement(
         counts=counts,
         place_of=place_of,
         live_time_s=_quantity(parts, "LIVETIME", {"s", "sec"}, detector, n_detectors),
@@ -252,6 +252,7 @@ def _statement(
         tube_voltage_kv=voltage,
         metadata=metadata_of(parts.items) | _closing_note(parts),
     )
+    return with_own_condition(said, parts.items)
 
 
 def _closing_note(parts: _File) -> dict[str, str]:

@@ -226,6 +226,9 @@ def _generic(file: SpectrumBytes) -> Iterator[LineIntensities]:
     separator = max(",;\t", key=first_line(file.content[:4096]).count)
     rows = rows_of(file, separator)
     header = {name.lower(): i for i, name in enumerate(rows[0].cells)}
+    missing = [name for name in _NEEDED if name not in header]
+    if missing:
+        raise rows[0].bad(f"there is no column {missing[0]}")
     comma = separator == ";"
     by_specimen: dict[str, list[Row]] = {}
     for row in rows[1:]:

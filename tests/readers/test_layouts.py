@@ -1,0 +1,173 @@
+"""Formats without a sample file: what the published layouts say comes back, byte for byte in its place."""
+
+from collections.abc import Callable
+from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from xrfree.errors import SpectrumFileError, UncalibratedError
+from xrfree.readers import read_measurement, read_measurements
+from xrfree.readers.profile import ReaderProfile
+from xrfree.spectrum import Spectrum
+
+Put = Callable[[str, str | bytes], Path]
+writers = SimpleNamespace(**run_path(str(Path(__file__).with_name("writers.py"))))
+
+
+def profile(**said: object) -> ReaderProfile:
+    return ReaderProfile.model_validate({"schema": "xrfree/profile/1", **said})
+
+
+def only(path: Path, given: ReaderProfile | None = None) -> Spectrum:
+    (spectrum,) = read_measurement(path, profile=given).spectra.values()
+    return spectrum
+
+
+def test_pdz_header_is_byte_exact() -> None:
+    assert bytes.fromhex("19000e000000700064007a003200350001000000") == writers.HEADER_25
+
+
+def test_pdz_phases_become_conditions_in_any_order(put: Put, counts: list[int]) -> None:
+    phases = [
+        writers.pdz_spectrum(counts, phase=1, kv=38.0, filters=((22, 25), (13, 300), (0, 0))),
+        writers.pdz_spectrum(counts[::-1], phase=2, kv=50.0, filters=((29, 75), (22, 25), (13, 200)), live=29.5),
+        writers.pdz_spectrum(counts, phase=3, kv=15.0, filters=((0, 0), (0, 0), (0, 0))),
+    ]
+    measurement = read_measurement(put("00017.pdz", writers.pdz25(phases)))
+    assert measurement.specimen == "ore 17"
+    assert list(measurement.spectra) == ["38 kV Ti 25 + Al 300", "50 kV Cu 75 + Ti 25 + Al 200", "15 kV none"]
+    hard = measurement.spectra["50 kV Cu 75 + Ti 25 + Al 200"]
+    assert hard.counts.tolist() == counts[::-1]
+    assert (hard.live_time_s, hard.real_time_s) == (29.5, 31.25)
+    assert hard.energy_scale.zero_kev == pytest.approx(-0.00017)
+    assert hard.energy_scale.gain_kev == pytest.approx(0.02001)
+    assert (hard.condition.anode, hard.condition.tube_current_ua) == ("Rh", 35.0)
+    said = hard.metadata
+    assert (said["serial number"], said["application"], said["error multiplier"]) == ("800N0001", "GeoExploration", "3")
+    assert said["acquisition date and time"] == "2023-05-11 13:14:15.016"
+    assert (said["user field Note"], said["illumination"], said["version 6"]) == ("µ", "Mining Light", "1.1")
+    assert said["result La"].startswith("Z 57; unit byte 1; result 0.75")
+
+
+def test_pdz_equal_phases_are_told_apart_by_current_then_by_number(put: Put, counts: list[int]) -> None:
+    by_current = [writers.pdz_spectrum(counts, phase=i, ua=10.0 * i, filters=((0, 0),) * 3) for i in (1, 2)]
+    assert list(read_measurement(put("a.pdz", writers.pdz25(by_current))).spectra) == [
+        "50 kV none 10 µA",
+        "50 kV none 20 µA",
+    ]
+    same = [writers.pdz_spectrum(counts, phase=i, filters=((0, 0),) * 3) for i in (1, 2)]
+    assert list(read_measurement(put("b.pdz", writers.pdz25(same))).spectra) == [
+        "50 kV none 35 µA phase 1",
+        "50 kV none 35 µA phase 2",
+    ]
+
+
+def test_pdz_unknown_records_are_counted_and_damaged_ones_do_not_hide_the_spectra(put: Put, counts: list[int]) -> None:
+    more = (
+        writers.record(900, b"\0" * 40) + writers.record(138, b"\1\0") + writers.record(11, b"\1\0\1\0\x1c\0\x32\0\0\0")
+    )
+    spectrum = only(put("a.pdz", writers.pdz25([writers.pdz_spectrum(counts)], more=more)))
+    assert spectrum.metadata["record type 900"] == "40 bytes, not read"
+    assert spectrum.metadata["record type 138"].startswith("not understood")
+    assert spectrum.condition.filter == "Ti 25 + Al 300 + Ni 50"
+
+
+@pytest.mark.parametrize("cut", [1, 100, 200, 400])
+def test_pdz_cut_off(put: Put, counts: list[int], cut: int) -> None:
+    content = writers.pdz25([writers.pdz_spectrum(counts)])
+    with pytest.raises(SpectrumFileError, match=r"byte \d+: \d+ bytes are expected here|byte"):
+        read_measurement(put("a.pdz", content[:-cut]))
+
+
+def test_pdz_of_another_kind_of_instrument(put: Put, counts: list[int]) -> None:
+    content = writers.pdz25([writers.pdz_spectrum(counts)])
+    with pytest.raises(SpectrumFileError, match="kind of instrument is 2"):
+        read_measurement(put("a.pdz", content[:16] + b"\2" + content[17:]))
+
+
+def test_pdz_version_24_needs_its_energy_scale_from_a_profile(put: Put) -> None:
+    counts = list(range(2048))
+    path = put("a.pdz", writers.pdz24(counts))
+    with pytest.raises(UncalibratedError, match=r"energy of channel 0 is not in the file .*20 eV per channel"):
+        read_measurement(path)
+    spectrum = only(path, profile(energy_zero_kev=0.0, energy_gain_kev=0.02))
+    assert spectrum.counts.tolist() == counts
+    assert (spectrum.live_time_s, spectrum.real_time_s, spectrum.condition.tube_voltage_kv) == (58.25, 60.5, 40.0)
+
+
+def test_chn(put: Put, counts: list[int]) -> None:
+    measurement = read_measurement(put("a.chn", writers.chn(counts)))
+    spectrum = measurement.spectra["spectrum"]
+    assert measurement.specimen == "ore 17"
+    assert spectrum.counts.tolist() == counts
+    assert (spectrum.live_time_s, spectrum.real_time_s) == (pytest.approx(58.0), pytest.approx(60.02))
+    assert spectrum.energy_scale.gain_kev == pytest.approx(0.2)
+    assert spectrum.energy_scale.quadratic_kev == pytest.approx(1e-6)
+    assert (spectrum.metadata["detector"], spectrum.metadata["start date"]) == ("HPGe no 1", "17SEP121")
+    straight = only(put("b.chn", writers.chn(counts, kind=-101)))
+    assert straight.energy_scale.quadratic_kev == 0.0
+    with pytest.raises(UncalibratedError, match="the file ends before its energy scale"):
+        read_measurement(put("c.chn", writers.chn(counts, trailer=False)))
+
+
+def test_spec(put: Put, counts: list[int]) -> None:
+    (measurement,) = read_measurements(put("a.dat", writers.spec(counts)))
+    spectrum = measurement.spectra["spectrum"]
+    assert measurement.specimen == "1 ore 17"
+    assert spectrum.counts.tolist() == counts
+    assert (spectrum.live_time_s, spectrum.real_time_s) == (58.25, 60.5)
+    assert (spectrum.energy_scale.zero_kev, spectrum.energy_scale.quadratic_kev) == (-0.05, 1e-6)
+    assert spectrum.metadata["E"] == "1"
+    reduced = writers.spec(counts).replace(f"{len(counts) - 1} 1\n", f"{len(counts) - 1} 2\n")
+    with pytest.raises(SpectrumFileError, match="#@CHANN"):
+        read_measurement(put("b.dat", reduced))
+
+
+@pytest.mark.parametrize("write", [writers.esprit, writers.handheld_csv])
+def test_bruker_text(put: Put, counts: list[int], write: Callable[[list[int]], str]) -> None:
+    spectrum = only(put("a.txt", write(counts)))
+    assert spectrum.counts.tolist() == counts
+    assert (spectrum.live_time_s, spectrum.real_time_s) == (58.25, 60.5)
+    assert spectrum.energy_scale.zero_kev == pytest.approx(-0.05)
+    assert spectrum.energy_scale.gain_kev == pytest.approx(0.2)
+
+
+def test_bruker_text_that_contradicts_itself(put: Put, counts: list[int]) -> None:
+    changed = writers.esprit(counts).replace("lin.: 200.0", "lin.: 100.0")
+    with pytest.raises(SpectrumFileError, match="but the calibration says"):
+        read_measurement(put("a.txt", changed))
+    with pytest.raises(UncalibratedError, match="eVPerChannel or StartingKeV is missing"):
+        read_measurement(put("b.csv", writers.handheld_csv(counts).replace("StartingKeV,-0.05\n", "")))
+
+
+def test_shimadzu_blocks_and_shared_spectra(put: Put, counts: list[int]) -> None:
+    measurement = read_measurement(put("a.csv", writers.shimadzu(counts)))
+    assert measurement.specimen == "ore 17"
+    assert list(measurement.spectra) == ["15 kV none", "50 kV Al"]
+    soft = measurement.spectra["15 kV none"]
+    assert soft.counts.tolist() == counts
+    assert (soft.live_time_s, soft.condition.anode, soft.condition.atmosphere) == (58.0, "Rh", "Vac.")
+    assert soft.metadata["channels that share this spectrum"] == "Mg"
+    assert soft.energy_scale.gain_kev == 0.2
+
+
+def test_vanta_rows_are_turned(put: Put, counts: list[int]) -> None:
+    names = ["TestID", "ExposureNum", "Offset", "Slope", "Livetime", "Realtime", "NumData", "TubeVoltageSet"]
+    rows = [[*names, *map(str, range(len(counts)))]]
+    for exposure, kv in ((1, 40), (2, 15)):
+        rows.append(["7", str(exposure), "-0.01", "0.02", "19.5", "20", str(len(counts)), str(kv), *map(str, counts)])
+    measurement = read_measurement(put("a.csv", "\n".join(",".join(row) for row in rows)))
+    assert list(measurement.spectra) == ["40 kV", "15 kV"]
+    np.testing.assert_array_equal(measurement.spectra["15 kV"].counts, counts)
+
+
+def test_entities_in_xml_are_refused(put: Put) -> None:
+    bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><TRTSpectrum>&b;</TRTSpectrum>'
+    with pytest.raises(SpectrumFileError, match="declares a document type or entities"):
+        read_measurement(put("a.spx", bomb))
+    deep = '<?xml version="1.0"?>' + "<TRTSpectrum>" * 1000
+    with pytest.raises(SpectrumFileError, match="levels deep"):
+        read_measurement(put("b.spx", deep))
