@@ -13,6 +13,7 @@ from xrfree.batch import assaying as batch_assaying
 from xrfree.cli import FAILED, INTERRUPTED, OK, REFUSED, assaying, main
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import CalibrationError, FitError
+from xrfree.readers import read_measurement, read_measurements
 
 METHOD = str(shipped_path("methods", "iron-ore-edxrf.toml"))
 HEAVY = ("numpy", "scipy", "numba", "matplotlib", "pydantic", "h5py", "xraylib", "jinja2", "lmfit")
@@ -289,6 +290,61 @@ def test_inspect_refuses_with_a_reason(tmp_path, capsys):
     (tmp_path / "x.csv").write_text("")
     assert main(["inspect", str(tmp_path / "x.csv")]) == REFUSED
     assert "refused: " in capsys.readouterr().err
+
+
+def test_inspect_names_the_format_and_what_is_remarkable(tmp_path, capsys):
+    write_spectra(tmp_path, "P1", "low")
+    assert main(["inspect", str(tmp_path / "P1.low.csv")]) == OK
+    shown = capsys.readouterr().out
+    assert "Format: delimited text" in shown
+    assert "note: " in shown
+
+
+def test_inspect_shows_tables(tmp_path, capsys):
+    (tmp_path / "s1.csv").write_text("Sample ID,Units,Nb,Nb Err,La,La Err\nore,ppm,52,3,<LOD,60\n")
+    assert main(["inspect", str(tmp_path / "s1.csv")]) == OK
+    shown = capsys.readouterr().out
+    assert "Format: Bruker S1 results" in shown
+    assert "La: <LOD (not detected)" in shown
+
+
+# --- convert ------------------------------------------------------------------------------------------------
+
+
+def test_convert_to_one_file_and_to_a_folder(tmp_path, capsys):
+    write_spectra(tmp_path, "P1", "low")
+    write_spectra(tmp_path, "P2", "low")
+    (tmp_path / "broken.msa").write_text("#FORMAT : EMSA\n")
+    assert main(["convert", str(tmp_path / "P1.low.csv"), str(tmp_path / "P2.low.csv"), str(tmp_path / "a.h5")]) == OK
+    assert [m.specimen for m in read_measurements(tmp_path / "a.h5")] == ["P1", "P2"]
+    assert main(["convert", str(tmp_path / "a.h5"), str(tmp_path / "out"), "--to", "emsa"]) == OK
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["P1.low.msa", "P2.low.msa"]
+    original = read_measurement(tmp_path / "P1.low.csv").spectra["low"]
+    again = read_measurement(tmp_path / "out/P1.low.msa").spectra["low"]
+    assert again.counts.tolist() == original.counts.tolist()
+    assert original.metadata.items() <= again.metadata.items()
+    capsys.readouterr()
+    assert (
+        main(["convert", str(tmp_path / "broken.msa"), str(tmp_path / "P1.low.csv"), str(tmp_path / "b.csv")])
+        == REFUSED
+    )
+    assert "refused: " in capsys.readouterr().err
+    assert (tmp_path / "b.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.csv"], "needs at least one input"),
+        (["a.csv", "out"], "names no format"),
+        (["a.csv", "out", "--to", "pdf"], "is not a format to write"),
+        (["a.csv", "b.h5", "--to", "csv"], "Leave one of them out"),
+    ],
+)
+def test_convert_says_what_is_missing(tmp_path, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(["convert", *arguments]) == FAILED
+    assert message in capsys.readouterr().err
 
 
 # --- calibrate ----------------------------------------------------------------------------------------------

@@ -92,8 +92,9 @@ def spec(counts: Sequence[int]) -> str:
 def esprit(counts: Sequence[int]) -> str:
     header = (
         "Bruker Nano GmbH Berlin, Germany\nesprit 1.9\n\nDate: 05/04/2023 01:14:15 PM\nReal time: 60500\n"
-        "Life time: 58250\nPulse density: 2019\n\n\nDetector type: XFlash 430\nWindow type: Beryllium\nDetector thickness: 0.45\n"
-        "Si dead layer: 0.029\n\nCalibration, lin.: 200.0\nCalibration, abs.: -50.000\nMn FWHM: 143.796\n"
+        "Life time: 58250\nPulse density: 2019\n\n\nDetector type: XFlash 430\nWindow type: Beryllium\n"
+        "Detector thickness: 0.45\nSi dead layer: 0.029\n\nCalibration, lin.: 200.0\nCalibration, abs.: -50.000\n"
+        "Mn FWHM: 143.796\n"
         f"Fano factor: 0.116\nChannels: {len(counts)}\n\nEnergy     Counts\n"
     )
     return header + "".join(f"{-0.05 + 0.2 * i:.4f}    {n}\n" for i, n in enumerate(counts))

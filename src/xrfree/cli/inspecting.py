@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from xrfree.batch.inputs import read_file, refusal
 from xrfree.cli import OK, REFUSED, console
 from xrfree.errors import SpectrumFileError
+from xrfree.intensities import LineIntensities
 from xrfree.plausibility import plausibility_notes
-from xrfree.readers import load_profile
+from xrfree.readers import format_name, load_profile, read_intensities, read_results
 from xrfree.report.terminal import draw_spectrum, measurement_table, printable
+from xrfree.reported import ReportedResults
 from xrfree.spectrum import Measurement
 
 MOST_SHOWN = 3
@@ -22,6 +25,9 @@ def run(file: Path, *, png: Path | None = None, profile: Path | None = None) -> 
     """Show and draw the measurements of a file."""
     stated = None if profile is None else load_profile(profile)
     try:
+        console.say(f"Format: {printable(format_name(file))}")
+        if _show_table(file):
+            return OK
         measurements = read_file(file, stated)
     except SpectrumFileError as error:
         console.note_refusals([refusal(file, "", error)])
@@ -34,6 +40,33 @@ def run(file: Path, *, png: Path | None = None, profile: Path | None = None) -> 
         _draw(measurements[0], png)
         console.say(f"Picture: {png.resolve()}")
     return OK
+
+
+def _show_table(file: Path) -> bool:
+    """Show a table of results or of line intensities; False for any other file."""
+    sets: tuple[ReportedResults | LineIntensities, ...] = ()
+    for read in (read_results, read_intensities):
+        with suppress(SpectrumFileError):
+            sets = sets or read(file)
+    for each in sets[:MOST_SHOWN]:
+        console.say()
+        console.say(printable(each.specimen))
+        for line in _told(each)[:MOST_METADATA]:
+            console.say(f"  {printable(line)}")
+        _show_metadata(each.metadata.items())
+    if len(sets) > MOST_SHOWN:
+        console.say(f"... and {len(sets) - MOST_SHOWN} more in this file")
+    return bool(sets)
+
+
+def _told(each: ReportedResults | LineIntensities) -> list[str]:
+    """One line per value, as the file writes it or in counts per second."""
+    if isinstance(each, LineIntensities):
+        return [f"{line.line}: {line.rate_per_s:.6g} counts/s ({line.kind})" for line in each.lines.values()]
+    return [
+        f"{value.component}: {value.text}" + (" (not detected)" if value.is_censored else "")
+        for value in each.values.values()
+    ]
 
 
 def _show(measurement: Measurement) -> None:

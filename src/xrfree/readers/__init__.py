@@ -55,6 +55,7 @@ __all__ = [
     "FORMATS",
     "SpectrumBytes",
     "SpectrumFormat",
+    "format_name",
     "load_profile",
     "read_intensities",
     "read_measurement",
@@ -181,6 +182,16 @@ def _measurements(path: Path, profile: ReaderProfile | Path | str | None) -> Ite
             remedy="Remove these keys from the profile",
         )
     return chosen.measurements(file, stated)
+
+
+def format_name(path: Path | str) -> str:
+    """Name of the format of a spectrum file or table, by its content; UnknownFormatError for another file."""
+    file = _read_bytes(Path(path))
+    head = file.content[:HEAD_BYTES]
+    for table in TABLES:
+        if table.recognises(head):
+            return table.name
+    return "2-theta scan" if two_theta_scan.recognises(head) else _choose(file, None).name
 
 
 def load_profile(path: Path | str) -> ReaderProfile:

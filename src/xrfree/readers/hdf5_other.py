@@ -246,7 +246,9 @@ def _values(path: Path, dataset: Any) -> NDArray[Any]:
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if not filters <= _KNOWN_FILTERS:
         raise _refused(path, place, f"is packed with a filter that is not read (HDF5 filter {max(filters)})")
-    return np.asarray(dataset[()])
+    with np.errstate(all="ignore"):  # a damaged type of number may hold anything
+        values = np.asarray(dataset[()])
+        return values.astype(np.float64) if values.dtype.kind == "f" else values
 
 
 def _maps(path: Path, group: Any) -> list[_Found]:

@@ -61,6 +61,9 @@ def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measureme
     blocks = _blocks(path, lines, start)
     if not blocks:
         raise SpectrumFileError(path, found="there is no block Channel_info_start with points", remedy=EXPORT_AGAIN)
+    missing = rows.keys() - {name for block in blocks for name in (block.name, *block.also)}
+    if missing:
+        raise _bad(path, len(lines), f"the conditions name {', '.join(sorted(missing))}, but no block holds a spectrum")
     specimen = next((item.value for item in items if item.key == "Sample" and item.value), None)
     statements = [_statement(path, block, rows, items, specimen) for block in blocks]
     return assemble(file, statements, profile)
