@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from xrfree.atomic import atomic_number, line_group_shells, parse_formula
 from xrfree.errors import DomainError
+from xrfree.gates import Gate, check_gates
 from xrfree.specimen import Specimen
 
 
@@ -111,6 +112,7 @@ class Method:
     coverage_factor : k of the expanded uncertainties.
     false_positive_risk : of one specimen, shared by its analytes.
     ratio_sigma : relative standard uncertainty of line ratios that the instrument's calibration does not know.
+    gates : what a batch must pass; they change no result and are no part of the identity `sha256`.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Method:
     coverage_factor: float = 2.0
     false_positive_risk: float = 0.05
     ratio_sigma: float = 0.02
+    gates: tuple[Gate, ...] = ()
     sha256: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -139,6 +142,7 @@ class Method:
         unknown = {region.condition for region in self.regions} - set(self.conditions)
         if unknown:
             raise DomainError(f"no condition is called {', '.join(sorted(unknown))}")
+        check_gates(self.gates, conditions=self.conditions, elements=quantified)
         object.__setattr__(self, "conditions", MappingProxyType(dict(self.conditions)))
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
@@ -155,6 +159,7 @@ class Method:
                 self.coverage_factor,
                 self.false_positive_risk,
                 self.ratio_sigma,
+                self.gates,
                 self.sha256,
             ),
         )
@@ -177,6 +182,7 @@ def _rebuild_method(*parts: object) -> Method:
         "coverage_factor",
         "false_positive_risk",
         "ratio_sigma",
+        "gates",
         "sha256",
     )
     return Method(**dict(zip(names, parts, strict=True)))  # type: ignore[arg-type]

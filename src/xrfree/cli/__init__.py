@@ -1,6 +1,6 @@
 """The command line: what is typed becomes calls of the public functions, and their errors one clear line.
 
-Exit codes: 0 everything done; 1 usage or document error; 2 some inputs were refused.
+Exit codes: 0 everything done; 1 usage or document error; 2 some inputs were refused; 3 a gate holds the batch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TextIO
 from xrfree.batch.threads import limit_threads
 from xrfree.errors import XrfreeError
 
-OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, REFUSED, HELD, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

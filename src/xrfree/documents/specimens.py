@@ -1,6 +1,7 @@
 """Lists of specimens: a CSV table -> what each specimen is.
 
-The columns are specimen, form, density_g_cm3, thickness_cm, and optionally role, loss_on_ignition, formula
+The columns are specimen, form, density_g_cm3, thickness_cm, and optionally role, sample (of which the specimen is a
+preparation; specimens of one sample are duplicates), loss_on_ignition, formula
 (of a pure compound, or formulas and mass shares of a mixture: "Fe2O3:0.8 SiO2:0.2"), flux, sample_g, flux_g,
 ignited_mass_per_g_sample (of a fused bead) and conditions (not looked at). The delimiter is a comma, a
 semicolon or a tab; a decimal comma is understood unless the delimiter is one.
@@ -23,7 +24,7 @@ from xrfree.specimen import Fusion, Specimen, SpecimenForm
 
 _REQUIRED_COLUMNS = ("specimen", "form", "density_g_cm3", "thickness_cm")
 _FUSION_COLUMNS = ("flux", "sample_g", "flux_g", "ignited_mass_per_g_sample")
-_COLUMNS = (*_REQUIRED_COLUMNS, "role", "loss_on_ignition", "formula", *_FUSION_COLUMNS, "conditions")
+_COLUMNS = (*_REQUIRED_COLUMNS, "role", "sample", "loss_on_ignition", "formula", *_FUSION_COLUMNS, "conditions")
 _DELIMITERS = (",", ";", "\t")
 _SHARES_ROUNDING = 1e-6
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -34,12 +35,14 @@ class SpecimenEntry:
     """One row of a list of specimens.
 
     role : what the list says it is for ("standard", "unknown" ...); empty where it does not say.
+    sample : what it is a preparation of; empty where the list does not say.
     contents : mass share of each formula it is made of, summing to 1; empty where nobody says.
     """
 
     role: str
     specimen: Specimen
     contents: Mapping[str, float] = field(default_factory=dict)
+    sample: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +151,9 @@ def _checked_header(header: list[str], path: Path) -> list[str]:
 
 
 def _entry(row: _Row) -> SpecimenEntry:
-    return SpecimenEntry(role=row.text("role"), specimen=_specimen(row), contents=_contents(row))
+    return SpecimenEntry(
+        role=row.text("role"), specimen=_specimen(row), contents=_contents(row), sample=row.text("sample")
+    )
 
 
 def _contents(row: _Row) -> dict[str, float]:

@@ -47,8 +47,8 @@ _DOTS_PER_INCH = 150
 def spectrum_figure(spectra: Iterable[Spectrum], title: str = "") -> Figure:
     """Raw spectra, one below the other: counts per channel on a logarithmic scale."""
     drawn = list(spectra)
-    with _style():
-        figure = _figure(9.0, 0.4 + 2.8 * len(drawn))
+    with house_style():
+        figure = new_figure(9.0, 0.4 + 2.8 * len(drawn))
         panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
         for axes, spectrum in zip(panels, drawn, strict=True):
             axes.step(spectrum.centres_kev, spectrum.counts, where="mid", color=MEASURED, linewidth=0.7)
@@ -57,10 +57,10 @@ def spectrum_figure(spectra: Iterable[Spectrum], title: str = "") -> Figure:
             axes.set_xlim(spectrum.edges_kev[0], spectrum.edges_kev[-1])
             axes.set_ylabel("counts per channel")
             label = f"{spectrum.condition.name}, {spectrum.live_time_s:g} s"
-            axes.set_title(_literal(label), loc="left", fontsize=8.5)
+            axes.set_title(literal(label), loc="left", fontsize=8.5)
         panels[-1].set_xlabel("energy, keV")
         if title:
-            figure.suptitle(_literal(title), x=0.01, ha="left", fontsize=10)
+            figure.suptitle(literal(title), x=0.01, ha="left", fontsize=10)
         return figure
 
 
@@ -70,13 +70,13 @@ def fit_figure(areas: NetAreas, *, title: str = "", emphasised: Sequence[str] = 
     emphasised : elements whose labels stand out.
     """
     curve = areas.curve
-    with _style():
-        figure = _figure(8.0, 3.6)
+    with house_style():
+        figure = new_figure(8.0, 3.6)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1.0))
         _draw_curve(upper, curve)
         _label_groups(upper, areas, emphasised)
         if title:
-            upper.set_title(_literal(title), loc="left", fontsize=8.5, pad=26)
+            upper.set_title(literal(title), loc="left", fontsize=8.5, pad=26)
         _draw_residuals(lower, curve)
         return figure
 
@@ -151,7 +151,7 @@ def _label_groups(axes: Axes, areas: NetAreas, emphasised: Sequence[str]) -> Non
         strong = group.partition(" ")[0] in emphasised
         axes.axvline(energy, color=OTHER if strong else "#cccccc", linewidth=0.5, zorder=0.5)
         axes.annotate(
-            _literal(group),
+            literal(group),
             (energy, 1.01 + 0.075 * level),
             xycoords=("data", "axes fraction"),
             ha="center",
@@ -184,7 +184,8 @@ def write_png(path: Path, figure: Figure) -> None:
     write_bytes(path, png(figure))
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure (inches) that needs no screen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -193,12 +194,13 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _style() -> AbstractContextManager[None]:
+def house_style() -> AbstractContextManager[None]:
+    """The style of all our figures, for the time of a `with`."""
     from matplotlib import rc_context
 
     return rc_context(_STYLE)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Text that matplotlib takes as it is: no formulas between dollar signs."""
     return text.replace("$", r"\$")
