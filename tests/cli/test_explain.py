@@ -7,7 +7,7 @@ import pytest
 
 from xrfree.cli import FAILED, OK, main
 from xrfree.report.budget import CONTRIBUTION_NAMES, advice, contributions, not_stated
-from xrfree.report.tables import write_assays_json
+from xrfree.report.tables import write_tables
 
 make_assay = run_path(str(Path(__file__).parents[1] / "handmade.py"))["make_assay"]
 
@@ -23,7 +23,7 @@ def test_a_budget_is_sorted_and_its_shares_sum_to_one():
 
 
 def test_explain_shows_table_bars_and_combinations(tmp_path, make_assay, capsys):
-    write_assays_json(tmp_path / "assays.json", [make_assay("P01"), make_assay("P02")])
+    write_tables(tmp_path, [make_assay("P01"), make_assay("P02")])
     picture = tmp_path / "budget.png"
     arguments = ["explain", str(tmp_path), "--specimen", "P01", "--of", "REO", "--of", "La/Nd", "--png", str(picture)]
     assert main(arguments) == OK
@@ -49,7 +49,7 @@ def test_explain_shows_table_bars_and_combinations(tmp_path, make_assay, capsys)
     ],
 )
 def test_wrong_questions_exit_with_1_and_one_line(tmp_path, make_assay, capsys, more, words):
-    write_assays_json(tmp_path / "assays.json", [make_assay("P01")])
+    write_tables(tmp_path, [make_assay("P01")])
     assert main(["explain", str(tmp_path), *more]) == FAILED
     error = capsys.readouterr().err
     assert words in error

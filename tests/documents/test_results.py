@@ -9,14 +9,14 @@ import pytest
 
 from xrfree.documents.results import load_results
 from xrfree.errors import DocumentError
-from xrfree.report.tables import write_assays_json
+from xrfree.report.tables import write_tables
 
 make_assay = run_path(str(Path(__file__).parents[1] / "handmade.py"))["make_assay"]
 
 
 def test_what_was_written_is_read_back(tmp_path, make_assay):
     assay = make_assay("P01")
-    write_assays_json(tmp_path / "assays.json", [assay], gates={"outcome": "hold", "repeat": [], "findings": []})
+    write_tables(tmp_path, [assay], gates={"outcome": "hold", "repeat": [], "findings": []})
     for path in (tmp_path, tmp_path / "assays.json"):
         results = load_results(path)
         assert results.gates == "hold"
@@ -32,7 +32,7 @@ def test_what_was_written_is_read_back(tmp_path, make_assay):
 
 
 def test_an_unknown_component_is_an_error_with_a_sentence(tmp_path, make_assay):
-    write_assays_json(tmp_path / "assays.json", [make_assay()])
+    write_tables(tmp_path, [make_assay()])
     with pytest.raises(KeyError, match="no result for Au"):
         load_results(tmp_path).assays[0].index("Au")
 
@@ -49,7 +49,7 @@ def test_an_unknown_component_is_an_error_with_a_sentence(tmp_path, make_assay):
 )
 def test_mangled_results_are_refused(tmp_path, make_assay, change, words):
     path = tmp_path / "assays.json"
-    write_assays_json(path, [make_assay()])
+    write_tables(tmp_path, [make_assay()])
     document = json.loads(path.read_text(encoding="utf-8"))
     change(document)
     path.write_text(json.dumps(document), encoding="utf-8")

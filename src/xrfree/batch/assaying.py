@@ -42,16 +42,6 @@ class SpecimenEntry(Protocol):
         """Form, thickness, ignition loss or fusion record."""
         ...
 
-    @property
-    def role(self) -> str:
-        """What it is for: "unknown", "monitor", "blank", "check" ...; empty where the list does not say."""
-        ...
-
-    @property
-    def sample(self) -> str:
-        """What it is a preparation of; specimens of one sample are duplicates."""
-        ...
-
 
 class Quantification(Protocol):
     """From a measurement to its assay; it may raise."""

@@ -10,7 +10,7 @@ import typer
 app = typer.Typer(
     name="xrfree",
     help="X-ray fluorescence spectra of iron ore in; mass fractions of La, Ce, Pr, Nd, Sm and Nb out.",
-    epilog="Exit codes: 0 everything done, 1 usage or document error, 2 some inputs were refused.",
+    epilog="Exit codes: 0 everything done, 1 usage or document error, 2 some inputs refused, 3 batch held by a gate.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -124,6 +124,10 @@ def assay(
     calibration: CalibrationOption = None,
     specimens: SpecimensOption = None,
     profile: ProfileOption = None,
+    certificates: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Certificates of check standards among the spectra, for the method's gates."),
+    ] = None,
     jobs: JobsOption = 1,
     scheduler: SchedulerOption = "",
     cluster: ClusterOption = "",
@@ -146,6 +150,7 @@ def assay(
       assays.csv    results for other programs, in kg/kg
       assays.json   the same with covariances, budgets and digests of all inputs
       refused.csv   what was refused, why, and what to do
+      gates.csv     what the gates of the method found, if it has any
       ledger.sqlite the record of everything, unless --ledger names another
 
     \b
@@ -163,6 +168,7 @@ def assay(
             calibration=calibration,
             specimens=specimens,
             profile=profile,
+            certificates=certificates,
             jobs=jobs,
             scheduler=assaying.scheduler_of(scheduler=scheduler, cluster=cluster),
             ledger=ledger,
@@ -218,6 +224,60 @@ def watch(
             hand=recording.Hand(name=operator, key=key),
         ),
         watching.Rhythm(every_s=every, settle_s=settle, patience_s=patience, until_idle_s=until_idle),
+    )
+
+
+@app.command(short_help="Explain the uncertainty of results.")
+def explain(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="assays.json of a batch, or its folder.")],
+    specimen: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this specimen; may be given several times.")
+    ] = None,
+    component: Annotated[
+        list[str] | None, typer.Option(metavar="ELEMENT", help="These elements instead of the analytes.")
+    ] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option("--of", metavar="TEXT", help="A sum or ratio: REO (all rare-earth oxides), La2O3+CeO2, La/Nd."),
+    ] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the budget into this picture.")] = None,
+    monte_carlo: Annotated[
+        int, typer.Option("--monte-carlo", min=0, metavar="N", help="Check by repeating the assay N times, redrawn.")
+    ] = 0,
+    method: Annotated[
+        Path | None, typer.Option("--method", "-m", metavar="FILE", help="Method document, for --monte-carlo.")
+    ] = None,
+    instrument: InstrumentOption = None,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", "-c", metavar="FILE", help="Calibration, for --monte-carlo.")
+    ] = None,
+    specimens: SpecimensOption = None,
+    profile: ProfileOption = None,
+) -> int:
+    """Explain uncertainties: the budget of each analyte as table and bars, and what to improve first.
+
+    Sums and ratios take the correlation between analytes into account.
+
+    \b
+    Example:
+      xrfree explain results/ --specimen P17 --of REO --of La/Nd
+    """  # noqa: D301
+    from xrfree.cli import explaining
+
+    return explaining.run(
+        explaining.Request(
+            result=result,
+            specimens=specimen or (),
+            components=component or (),
+            combinations=of or (),
+            png=png,
+            trials=monte_carlo,
+            method=method,
+            instrument=instrument,
+            calibration=calibration,
+            specimen_list=specimens,
+            profile=profile,
+        )
     )
 
 

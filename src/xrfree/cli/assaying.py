@@ -14,19 +14,24 @@ from xrfree.batch.assaying import Book, Chain, Tally, Task, record_batch, record
 from xrfree.batch.catalogue import Catalogue, catalogue
 from xrfree.batch.cluster import LOCAL, Cluster
 from xrfree.batch.curves import CurveFolder
+from xrfree.batch.gating import gate_report, spectra_findings
 from xrfree.batch.identity import procedure_identity
 from xrfree.batch.inputs import natural_order
 from xrfree.batch.workers import Crew, Processes, ThisProcess
-from xrfree.cli import OK, REFUSED, console
+from xrfree.cli import HELD, OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, spectrum_files
 from xrfree.cli.recording import Hand, checked_signer, document_entry
+from xrfree.documents.certificates import load_certificates
 from xrfree.documents.method import method_instrument_path
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import XrfreeError
-from xrfree.ledger.store import Ledger
+from xrfree.ledger.store import Ledger, entry
+from xrfree.quality.gating import Finding, GateReport, Outcome, asks_for_spectra
 from xrfree.quantification import prepare
 from xrfree.readers import load_profile
+from xrfree.reference import ReferenceMaterial
 from xrfree.report.files import prepare_folder
+from xrfree.report.gates import gate_lines, gates_document, verdict_of_batch, write_gates_csv
 from xrfree.report.page import MOST_PLOTTED, write_report
 from xrfree.report.tables import MOST_IN_JSON, write_refused_csv, write_tables
 from xrfree.report.terminal import assay_table, doubts
@@ -50,6 +55,7 @@ class Request:
     calibration: Path | None = None
     specimens: Path | None = None
     profile: Path | None = None
+    certificates: Path | None = None
     jobs: int = 1
     scheduler: str = ""
     ledger: str = ""
@@ -60,7 +66,7 @@ class Request:
     @property
     def documents(self) -> list[Path | None]:
         """Documents, which may lie among the spectra."""
-        return [self.method, self.instrument, self.calibration, self.specimens]
+        return [self.method, self.instrument, self.calibration, self.specimens, self.certificates]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +82,20 @@ class Desk:
 def run(request: Request) -> int:
     """Assay what was asked for, write all outputs, show the results."""
     documents = load_request(request)
+    materials = () if request.certificates is None else load_certificates(request.certificates)
     listed = _catalogue(request)
     console.note_compilation()
+    before = _before_the_batch(documents, listed)
     with open_ledger(request) as ledger:
         desk = prepare_desk(request, documents, ledger, most=len(listed.specimens))
         tally = _record(desk, listed)
         numbers = in_order_of_names(tally)
+        gates = _gates(documents, desk, numbers, before, materials)
         desk.curves.forget_others(record.key for record in ledger.records(numbers=numbers[:MOST_PLOTTED]))
-        write_results(request, desk, tally, numbers)
-        show_results(request, desk, tally, numbers)
+        write_results(request, desk, tally, numbers, gates)
+        show_results(request, desk, tally, numbers, gates)
+    if gates is not None and gates.outcome is Outcome.HOLD:
+        return HELD
     return REFUSED if tally.refusals else OK
 
 
@@ -202,15 +213,51 @@ def _record(desk: Desk, listed: Catalogue) -> Tally:
         raise
 
 
+def _before_the_batch(documents: Documents, listed: Catalogue) -> list[Finding]:
+    """Findings of the instrument gates, told at once: who reads them may stop the batch."""
+    if not asks_for_spectra(documents.method.gates):
+        return []
+    found = spectra_findings(listed.arrivals(), documents.method, documents.specimens)
+    for line in gate_lines(GateReport(findings=tuple(found))):
+        console.note(f"before the batch: {line}")
+    return found
+
+
+def _gates(
+    documents: Documents,
+    desk: Desk,
+    numbers: Sequence[int],
+    before: Sequence[Finding],
+    materials: Sequence[ReferenceMaterial],
+) -> GateReport | None:
+    """What the gates of the method say of the batch, recorded; None where it has none."""
+    if not documents.method.gates:
+        return None
+    report = gate_report(
+        recorded_assays(desk.book.ledger, numbers),
+        before,
+        prepare(documents.method, documents.instrument, documents.calibration),
+        specimens=documents.specimens,
+        certificates={material.name: material for material in materials},
+    )
+    told = entry("gates", documents.method.name, {**gates_document(report), "results": list(numbers)})
+    desk.book.ledger.append([told], actor=desk.book.actor, signer=desk.book.signer)
+    return report
+
+
 def in_order_of_names(tally: Tally) -> list[int]:
     """Numbers of the records of all results, in the order of the specimens' names."""
     return [tally.numbers[name] for name in sorted(tally.numbers, key=natural_order)]
 
 
-def write_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int]) -> None:
+def write_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int], gates: GateReport | None) -> None:
     """Write all outputs from what the ledger holds."""
     json_too = len(numbers) <= MOST_IN_JSON
-    write_tables(request.out, recorded_assays(desk.book.ledger, numbers), tally.refusals, json_too=json_too)
+    told = None if gates is None else gates_document(gates)
+    assays = recorded_assays(desk.book.ledger, numbers)
+    write_tables(request.out, assays, tally.refusals, json_too=json_too, gates=told)
+    if gates is not None:
+        write_gates_csv(request.out / "gates.csv", gates)
     write_refused_csv(request.out / "refused.csv", tally.refusals)
     if not json_too:
         console.note(f"assays.json is left out for more than {MOST_IN_JSON} specimens; the ledger holds the same.")
@@ -221,6 +268,7 @@ def write_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[
         created=dt.datetime.now().astimezone(),
         title=request.title,
         left_out=(max(0, len(numbers) - MOST_ON_PAGE), max(0, len(tally.refusals) - MOST_ON_PAGE)),
+        gates=gates,
     )
 
 
@@ -229,7 +277,7 @@ def shown_assays(desk: Desk, numbers: Sequence[int], most: int) -> list[Assay]:
     return list(recorded_assays(desk.book.ledger, numbers[:most], curves=desk.curves))
 
 
-def show_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int]) -> None:
+def show_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int], gates: GateReport | None) -> None:
     """Table of the analytes, doubts and refusals, and where everything is."""
     shown = shown_assays(desk, numbers, MOST_ON_TERMINAL)
     if shown:
@@ -241,6 +289,10 @@ def show_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[i
     console.note_refusals(tally.refusals[:MOST_ON_TERMINAL])
     if len(tally.refusals) > MOST_ON_TERMINAL:
         console.note(f"... and {len(tally.refusals) - MOST_ON_TERMINAL} more refused files, in refused.csv")
+    if gates is not None:
+        for line in gate_lines(gates):
+            console.note(line)
+        console.say(f"Batch {verdict_of_batch(gates)}.")
     known = f" ({tally.recognised} of them before, found in the ledger)" if tally.recognised else ""
     console.say(
         f"{len(numbers)} specimens assayed{known}, {len(tally.refusals)} files refused. Tables in {request.out}"

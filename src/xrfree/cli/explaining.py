@@ -127,7 +127,7 @@ def _check(assay: StoredAssay, request: Request) -> None:
     measurement = next((m for m in inputs.measurements if m.specimen == assay.specimen), None)
     if measurement is None:
         raise XrfreeError(f"the spectra of {assay.specimen} are not where the result says; assay them again")
-    specimen = specimen_of(measurement, prepared, documents.specimens)
+    specimen = specimen_of(measurement, documents.method, documents.specimens)
     with console.progress("redrawing") as progress:
         drawn = monte_carlo_assay(
             matched_conditions(measurement, documents.method),

@@ -22,7 +22,8 @@
 `instrument` is a path as seen from the method's folder. An element that `unseen.oxides` does not name is
 bound as its usual oxide (`xrfree.composition.USUAL_OXIDES`). A section `specimen` says what a specimen is
 when no list of specimens says otherwise. `second_person_release = true`: in the ledger, results are released by
-somebody else than who recorded them.
+somebody else than who recorded them. Tables `gates` say what a batch must pass (`xrfree.documents.gates`); they
+change no result, and no part of the identity that calibrations refer to.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from xrfree.documents._parts import (
     refused,
     section,
 )
+from xrfree.documents.gates import GateDocument, gates_of
 from xrfree.errors import DocumentError, DomainError
 from xrfree.method import ConditionMatch, Method, Region, UnseenRule, split_group
 from xrfree.specimen import Fusion, Specimen, SpecimenForm
@@ -138,6 +140,7 @@ class MethodDocument(Document):
     regions: Annotated[tuple[RegionDocument, ...], Field(min_length=1)]
     conditions: dict[Name, ConditionMatchDocument]
     unseen: UnseenDocument
+    gates: tuple[GateDocument, ...] = ()
 
 
 def load_method(path: Path | str) -> Method:
@@ -160,7 +163,8 @@ def load_method(path: Path | str) -> Method:
             coverage_factor=document.coverage_factor,
             false_positive_risk=document.false_positive_risk,
             ratio_sigma=document.ratio_sigma,
-            sha256=identity(document, without=frozenset({"instrument", "second_person_release"})),
+            gates=gates_of(document.gates, path),
+            sha256=identity(document, without=frozenset({"instrument", "second_person_release", "gates"})),
         )
 
 

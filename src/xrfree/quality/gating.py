@@ -7,7 +7,7 @@ Spectra answer the gates of the instrument before anything is assayed (`spectrum
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import combinations, groupby
 
@@ -58,7 +58,7 @@ class Subject:
     """One specimen of a batch as the gates see it.
 
     role, sample : of the list of specimens; specimens of one sample are duplicates.
-    measurement : under the method's condition names. assay : None before the batch, and for refused specimens.
+    measurement : under the method's condition names, where spectra are looked at. assay : where results are.
     loss_on_ignition : kg/kg of the dry sample. oxides : formula in which each element is bound.
     expected_areas : counts of accompanying line groups that the found composition predicts, by "condition/group".
     """
@@ -133,20 +133,45 @@ class _Failure:
     repeat: tuple[str, ...] = ()
 
 
-def spectrum_findings(gates: Iterable[Gate], subjects: Sequence[Subject]) -> list[Finding]:
-    """Findings of the gates that need nothing but spectra: before a batch."""
-    return [f for gate in gates if isinstance(gate, _OF_SPECTRA) for f in _findings(gate, subjects, {})]
+_Evaluated = tuple[list[Subject], list[_Failure]]
+"""Specimens a gate could look at, and failures."""
+
+
+def asks_for_spectra(gates: Iterable[Gate]) -> bool:
+    """Whether any gate needs the spectra themselves."""
+    return any(isinstance(gate, _OF_SPECTRA) for gate in gates)
+
+
+def spectrum_findings(gates: Sequence[Gate], subjects: Iterable[Subject]) -> list[Finding]:
+    """Findings of the gates that need nothing but spectra: before a batch; spectra are looked at one by one."""
+    mine = [gate for gate in gates if isinstance(gate, _OF_SPECTRA)]
+    found: dict[str, _Evaluated] = {gate.name: ([], []) for gate in mine}
+    everything: list[Subject] = []
+    for subject in subjects:
+        known = replace(subject, measurement=None)
+        everything.append(known)
+        for gate in mine:
+            if gate.roles and subject.role not in gate.roles:
+                continue
+            message = _spectrum_message(gate, subject)
+            if message is not None:
+                found[gate.name][0].append(known)
+            if message:
+                failure = _Failure(message=f"{subject.name}: {message}", specimens=(subject.name,))
+                found[gate.name][1].append(failure)
+    return [f for gate in mine for f in _findings(gate, everything, found[gate.name])]
 
 
 def result_findings(
     gates: Iterable[Gate], subjects: Sequence[Subject], certificates: Mapping[str, ReferenceMaterial]
 ) -> list[Finding]:
     """Findings of the gates that need results; certificates by name of the specimen or of its sample."""
-    return [f for gate in gates if not isinstance(gate, _OF_SPECTRA) for f in _findings(gate, subjects, certificates)]
+    mine = [gate for gate in gates if not isinstance(gate, _OF_SPECTRA)]
+    return [f for gate in mine for f in _findings(gate, subjects, _evaluate(gate, subjects, certificates))]
 
 
-def _findings(gate: Gate, subjects: Sequence[Subject], certificates: Mapping[str, ReferenceMaterial]) -> list[Finding]:
-    looked_at, failures = _evaluate(gate, subjects, certificates)
+def _findings(gate: Gate, subjects: Sequence[Subject], evaluated: _Evaluated) -> list[Finding]:
+    looked_at, failures = evaluated
     kind = KINDS[type(gate)]
     if failures:
         outcome = Outcome.HOLD if gate.action is Action.HOLD else Outcome.WARN
@@ -180,19 +205,10 @@ def _finding(
     )
 
 
-_Evaluated = tuple[list[Subject], list[_Failure]]
-
-
 def _evaluate(gate: Gate, subjects: Sequence[Subject], certificates: Mapping[str, ReferenceMaterial]) -> _Evaluated:
     """Specimens a gate could look at, and failures."""
     mine = [s for s in subjects if not gate.roles or s.role in gate.roles]
     match gate:
-        case PeakGate():
-            return _each(mine, lambda s: _peak(gate, s))
-        case DeadTimeGate():
-            return _each(mine, lambda s: _dead_time(gate, s))
-        case TubeLineGate():
-            return _each(mine, lambda s: _tube_line(gate, s))
         case CheckGate():
             return _check(gate, mine, certificates)
         case DuplicateGate():
@@ -225,6 +241,17 @@ def _each(subjects: Iterable[Subject], judge: Callable[[Subject], str | None]) -
 
 
 # --- gates of spectra -----------------------------------------------------------------------------------------------
+
+
+def _spectrum_message(gate: Gate, subject: Subject) -> str | None:
+    match gate:
+        case PeakGate():
+            return _peak(gate, subject)
+        case DeadTimeGate():
+            return _dead_time(gate, subject)
+        case TubeLineGate():
+            return _tube_line(gate, subject)
+    return None
 
 
 def _spectrum(subject: Subject, condition: str) -> Spectrum | None:

@@ -14,7 +14,10 @@ import numpy as np
 from xrfree.areas import FitVerdict, NetAreas
 from xrfree.assay import Assay, Recipe, Verdict
 from xrfree.composition import USUAL_OXIDES, element_fraction
+from xrfree.quality.gating import GateReport
+from xrfree.report.budget import CONTRIBUTION_NAMES
 from xrfree.report.files import write_text
+from xrfree.report.gates import verdict_of_batch
 from xrfree.report.plots import fit_figure, png
 from xrfree.report.refused import Refusal
 from xrfree.report.rounding import DisplayUnit, display_unit, rounded, rounded_alone
@@ -25,12 +28,6 @@ if TYPE_CHECKING:
 MOST_PLOTTED = 20
 """Specimens whose fits are drawn on the page; more would make it too large to open."""
 
-CONTRIBUTION_NAMES = {
-    "counting": "counting statistics",
-    "misfit": "misfit of the spectrum model",
-    "calibration": "calibration and its reference materials",
-    "between specimens": "differences between specimens",
-}
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _VERDICT_CLASSES = {
     Verdict.DETECTED: "detected",
@@ -96,14 +93,16 @@ def write_report(
     created: dt.datetime,
     title: str = "",
     left_out: tuple[int, int] = (0, 0),
+    gates: GateReport | None = None,
 ) -> None:
     """Write the report of a batch.
 
     created : with a time zone.
     title : of the page; "Assay report" where it is empty.
     left_out : assays and refusals that the page says are elsewhere.
+    gates : what the method's gates found; None where it has none.
     """
-    write_text(path, report_html(assays, refusals, created=created, title=title, left_out=left_out))
+    write_text(path, report_html(assays, refusals, created=created, title=title, left_out=left_out, gates=gates))
 
 
 def report_html(
@@ -113,6 +112,7 @@ def report_html(
     created: dt.datetime,
     title: str = "",
     left_out: tuple[int, int] = (0, 0),
+    gates: GateReport | None = None,
 ) -> str:
     """Text of the report; everything that comes from outside is escaped."""
     analytes = tuple(dict.fromkeys(a for assay in assays for a in assay.analytes))
@@ -131,6 +131,8 @@ def report_html(
         oxides=_oxide_convention(analytes),
         most_plotted=MOST_PLOTTED,
         left_out=left_out,
+        gates=gates,
+        batch_verdict="" if gates is None else verdict_of_batch(gates),
         styles={str(verdict): style for verdict, style in _VERDICT_CLASSES.items()},
     )
 

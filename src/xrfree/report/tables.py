@@ -50,13 +50,19 @@ def write_refused_csv(path: Path, refusals: Iterable[Refusal]) -> None:
 
 
 def write_tables(
-    folder: Path, assays: Iterable[Assay], refusals: Iterable[Refusal] = (), *, json_too: bool = True
+    folder: Path,
+    assays: Iterable[Assay],
+    refusals: Iterable[Refusal] = (),
+    *,
+    json_too: bool = True,
+    gates: Mapping[str, Any] | None = None,
 ) -> None:
     """Write assays.csv and assays.json, one assay after the other as they come.
 
     assays.csv : one row per specimen and component, analytes first; several source digests are separated by spaces.
     assays.json : all results with covariance, budget, areas and recipe; not written, and an old one removed, if not
         `json_too`.
+    gates : findings of the batch's gates as plain data; None where the method has no gates.
     """
     with ExitStack() as stack:
         table = _opened(stack, folder / "assays.csv")
@@ -72,7 +78,8 @@ def write_tables(
                 document.write((",\n" if i else "\n") + _json(assay_document(assay)))
         if document is not None:
             refused = [{"path": r.path, "specimen": r.specimen, "reason": r.reason} for r in refusals]
-            document.write(f'\n], "refused": {_json(refused)}}}\n')
+            told = "" if gates is None else f', "gates": {_json(gates)}'
+            document.write(f'\n], "refused": {_json(refused)}{told}}}\n')
     if not json_too:
         (folder / "assays.json").unlink(missing_ok=True)
 
