@@ -128,6 +128,15 @@ def test_covariance_is_the_scatter_of_replicas(intensities: GroupIntensities) ->
     assert abs(ratio) < 0.15
 
 
+def test_tertiary_excitation_takes_part_where_it_is_asked_for(
+    conditions: dict[str, InstrumentCondition], detector: Detector
+) -> None:
+    physics = group_intensities(conditions, detector, ELEMENTS, CHANNELS, tertiary=True)
+    made = rule(Total.REMAINDER)
+    content = np.array([0.40, 0.02, 0.03, 0.02, 0.01])
+    assert found_again(content, made, physics).content == pytest.approx(content, rel=1e-8)
+
+
 def test_negative_estimates_near_zero_are_kept(intensities: GroupIntensities) -> None:
     made = rule(Total.REMAINDER)
     intensity = measured(np.array([0.5, 0.01, 0.0, 0.02, 0.0]), made, intensities)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.kernels import sherman
+from xrfree.matrix.directions import DIRECTIONS
 from xrfree.matrix.fundamental import (
-    _DIRECTIONS,
     Excitation,
     LineStrengths,
     _escape_integral,
@@ -218,7 +218,7 @@ def _subtract_below(
         cross_section[0],
         cross_section[1],
         *place,
-        *_DIRECTIONS,
+        *DIRECTIONS,
     )
     sherman.scattering_beyond_tangents(
         before,
@@ -230,5 +230,5 @@ def _subtract_below(
         cross_section,
         (np.ascontiguousarray(model.tube_rayleigh.T), np.ascontiguousarray(model.tube_compton.T)),
         *place,
-        *_DIRECTIONS,
+        *DIRECTIONS,
     )

@@ -9,7 +9,7 @@ Validation   tests/matrix/test_fundamental.py: direct double integral; fisx; law
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +19,8 @@ from xrfree.atomic import XrayLine, _tables, absorption_edge_kev, emission_lines
 from xrfree.errors import DomainError
 from xrfree.instrument import Detector, InstrumentCondition
 from xrfree.kernels import sherman
+from xrfree.matrix.directions import DIRECTIONS
+from xrfree.matrix.tertiary import tertiary_decays
 from xrfree.matrix.tube import transmission, tube_continuum, tube_lines
 
 FloatArray = NDArray[np.float64]
@@ -31,12 +33,6 @@ _PANEL_RATIO = 1.12
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(2)
 _EXCITING_FRACTION = 2e-3
 _EMITTED_FRACTION = 1e-4
-_ROOT_COSINE, _ROOT_WEIGHT = np.polynomial.legendre.leggauss(12)
-_DIRECTIONS = ((0.5 * (_ROOT_COSINE + 1.0)) ** 3, 1.5 * (0.5 * (_ROOT_COSINE + 1.0)) ** 2 * _ROOT_WEIGHT)
-"""Nodes and weights for integrals over the cosine of a direction, crowded at grazing ones: thin layers shine there.
-
-Against 100 nodes, relative to a line's total: 4e-9 for a bead, 4e-7 at 0.05 g/cm², 2e-6 at 0.003 g/cm².
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +78,22 @@ class LineStrengths:
     """Detected photons per line and unit mass fraction of its element, / (s sr mA), each of shape (n_lines,).
 
     primary : excited by the tube.
-    secondary : excited by lines of the specimen.
+    secondary : excited by lines of the specimen (and of a substrate).
+    tertiary : excited by lines that lines of the specimen excited; 0 unless it was asked for.
     scattered : excited by tube photons after one scattering inside the specimen, or Rayleigh-scattered on the way out.
     shoulder : Compton-scattered on their way out: they lie up to 2 E²/mc² below the line and are not part of `total`.
     """
 
     primary: FloatArray
     secondary: FloatArray
+    tertiary: FloatArray
     scattered: FloatArray
     shoulder: FloatArray
 
     @property
     def total(self) -> FloatArray:
         """Photons of the line's own energy."""
-        return self.primary + self.secondary + self.scattered
+        return self.primary + self.secondary + self.tertiary + self.scattered
 
 
 def detector_efficiency(detector: Detector, condition: InstrumentCondition, energy_kev: FloatArray) -> FloatArray:
@@ -259,7 +257,14 @@ def excitation(
     )
 
 
-def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g_cm2: float) -> LineStrengths:
+def line_strengths(
+    model: Excitation,
+    mass_fraction: FloatArray,
+    areal_density_g_cm2: float,
+    *,
+    tertiary: bool = False,
+    substrate: FloatArray | None = None,
+) -> LineStrengths:
     """Strength of every line of `model` in a specimen of one composition, per unit mass fraction of its element.
 
     P_l = r_l ε_l / (4π sin ψ1) Σ_E0 N(E0) F_s(E0) A_l(E0)
@@ -270,21 +275,71 @@ def line_strengths(model: Excitation, mass_fraction: FloatArray, areal_density_g
     mass_fraction : shape (n_elements,), kg/kg, of the whole specimen (all absorbers included).
     areal_density_g_cm2 : density times thickness; np.inf for a thick specimen. What lines and scattered photons lose
         through the back of a thinner one is subtracted (integrals over directions by Gauss's rule).
+    tertiary : add tertiary excitation (`tertiary.tertiary_decays`).
+    substrate : mass fractions of a thick substrate under the specimen, whose lines then excite it from below; what the
+        substrate itself shows is `substrate_photons`.
+
+    Raises DomainError for contents that are no numbers or none above 0, and for a thickness that is not above 0.
     """
-    weights = np.maximum(mass_fraction, 0.0)
+    weights = _checked_contents(model, mass_fraction, areal_density_g_cm2)
     sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
     a = weights @ model.tube_attenuation / sin_in
     b = weights @ model.line_attenuation / sin_out
+    mu = weights @ model.exciting_attenuation
+    strength = weights[model.group_element][model.exciting_group] * model.exciting_fraction
     geometry = _escape_integral(a, b, areal_density_g_cm2)
     geometry *= model.flux
     per_line = model.line_fraction * model.efficiency / (4.0 * np.pi * sin_in)
     shells = geometry @ model.group_production.T
     primary = per_line * shells[np.arange(len(model.lines)), model.line_group]
-    secondary = per_line * _enhancement(model, weights, a, b, geometry, shells, areal_density_g_cm2)
+    twice = _enhancement(model, (a, b, mu), strength, geometry, shells, areal_density_g_cm2)
+    if substrate is not None:
+        twice += _from_substrate(model, (a, b, mu), substrate, areal_density_g_cm2)
+    thrice = np.zeros(b.size)
+    if tertiary:
+        thrice = tertiary_decays(model, (a, b, mu), strength, areal_density_g_cm2)
     exciting, rayleigh, compton = (
         per_line * part for part in _after_scattering(model, weights, a, b, geometry, areal_density_g_cm2)
     )
-    return LineStrengths(primary=primary, secondary=secondary, scattered=exciting + rayleigh, shoulder=compton)
+    return LineStrengths(
+        primary=primary,
+        secondary=per_line * twice,
+        tertiary=per_line * thrice,
+        scattered=exciting + rayleigh,
+        shoulder=compton,
+    )
+
+
+def substrate_photons(
+    model: Excitation, mass_fraction: FloatArray, areal_density_g_cm2: float, substrate: FloatArray
+) -> FloatArray:
+    """Detected photons of every line from a thick substrate, seen through the specimen, / (s sr mA), shape (n_lines,).
+
+    The strengths of the substrate times its contents, tube photons and lines weakened by exp(-a ρd) and exp(-b ρd) of
+    the specimen. The specimen's lines do not excite the substrate.
+    """
+    weights = _checked_contents(model, mass_fraction, areal_density_g_cm2)
+    sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
+    through = replace(
+        model,
+        flux=model.flux * np.exp(-areal_density_g_cm2 * (weights @ model.tube_attenuation) / sin_in),
+        efficiency=model.efficiency * np.exp(-areal_density_g_cm2 * (weights @ model.line_attenuation) / sin_out),
+    )
+    below = _checked_contents(model, substrate, areal_density_g_cm2)
+    return line_strengths(through, below, np.inf).total * below[model.group_element][model.line_group]
+
+
+def _checked_contents(model: Excitation, mass_fraction: FloatArray, areal_density: float) -> FloatArray:
+    """Mass fractions with those below 0 as 0."""
+    given = np.asarray(mass_fraction, dtype=np.float64)
+    if given.shape != (len(model.elements),) or not np.isfinite(given).all() or not np.any(given > 0.0):
+        raise DomainError(
+            f"a specimen of {', '.join(model.elements)} needs as many mass fractions, numbers and not all 0; "
+            f"got {given.tolist()}"
+        )
+    if not areal_density > 0.0:
+        raise DomainError(f"areal density is {areal_density} g/cm², expected a number above 0, or infinity")
+    return np.maximum(given, 0.0)
 
 
 def _escape_integral(a: FloatArray, b: FloatArray, areal_density: float) -> FloatArray:
@@ -297,17 +352,15 @@ def _escape_integral(a: FloatArray, b: FloatArray, areal_density: float) -> Floa
 
 def _enhancement(
     model: Excitation,
-    weights: FloatArray,
-    a: FloatArray,
-    b: FloatArray,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    strength: FloatArray,
     geometry: FloatArray,
     shells: FloatArray,
     areal_density: float,
 ) -> FloatArray:
     """Decays per line caused by lines of the specimen itself, before the factors all excitation shares."""
+    a, b, mu = attenuation
     group = model.exciting_group
-    strength = weights[model.group_element][group] * model.exciting_fraction
-    mu = weights @ model.exciting_attenuation
     inward = np.zeros((mu.size, a.size))
     sherman.inward_sums(inward, a, mu, strength, model.group_production, group)
     outward = np.zeros((b.size, len(model.groups)))
@@ -316,8 +369,42 @@ def _enhancement(
     half_space = 0.5 * ((geometry * by_group[model.line_group]).sum(axis=1) + (outward * shells).sum(axis=1))
     if np.isinf(areal_density):
         return np.asarray(half_space)
-    missing, _ = _missing_from_below(model, (a, b, mu), strength, areal_density)
+    missing, _ = _missing_from_below(model, attenuation, strength, areal_density)
     return np.asarray(half_space - missing)
+
+
+def _from_substrate(
+    model: Excitation,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    substrate: FloatArray,
+    areal_density: float,
+) -> FloatArray:
+    """Decays per line caused by lines of a thick substrate."""
+    weights = _checked_contents(model, substrate, areal_density)
+    a, b, mu = attenuation
+    below = (
+        weights @ model.tube_attenuation / np.sin(model.condition.incidence_angle_rad),
+        weights @ model.exciting_attenuation,
+    )
+    none = (np.zeros((a.size, 0)), np.zeros((b.size, 0)), np.zeros((mu.size, 0)))
+    gained = np.zeros(b.size)
+    sherman.gained_upwards(
+        gained,
+        np.zeros((b.size, 0)),
+        attenuation,
+        none,
+        below,
+        (none[0], none[2]),
+        areal_density,
+        weights[model.group_element][model.exciting_group] * model.exciting_fraction,
+        none[2],
+        model.flux * model.group_production,
+        model.exciting_group,
+        model.exciting_production,
+        model.line_group,
+        *DIRECTIONS,
+    )
+    return gained
 
 
 def _missing_from_below(
@@ -344,7 +431,7 @@ def _missing_from_below(
         model.exciting_group,
         model.exciting_production,
         model.line_group,
-        *_DIRECTIONS,
+        *DIRECTIONS,
     )
     sherman.lost_downwards(missing, change, attenuation, (by_a, by_b, by_mu), *source)
     below, below_tangent = (a, mu), (by_a, by_mu)
@@ -374,5 +461,5 @@ def _after_scattering(
     )
     sherman.scattering_sums(before, after, geometry, *terms)
     if not np.isinf(areal_density):
-        sherman.scattering_beyond(before, after, areal_density, model.flux, *terms, *_DIRECTIONS)
+        sherman.scattering_beyond(before, after, areal_density, model.flux, *terms, *DIRECTIONS)
     return before, (weights @ model.line_rayleigh) * after, (weights @ model.line_compton) * after

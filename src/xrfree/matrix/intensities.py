@@ -29,6 +29,7 @@ class GroupIntensities:
     channels : (condition, line group), e.g. ("low", "La L").
     channel_element : index of each channel's element.
     models, sums : by condition; sums of shape (n_channels, n_lines) pick and add the lines of each channel.
+    tertiary : whether tertiary excitation is part of the strengths.
     """
 
     elements: tuple[str, ...]
@@ -36,24 +37,35 @@ class GroupIntensities:
     channel_element: NDArray[np.int64]
     models: Mapping[str, Excitation]
     sums: Mapping[str, FloatArray]
+    tertiary: bool = False
 
     def strengths(self, mass_fraction: FloatArray, areal_density_g_cm2: float = np.inf) -> FloatArray:
         """Photons of each channel per unit mass fraction of its element, / (s sr mA), shape (n_channels,)."""
         total = np.zeros(len(self.channels))
         for name, model in self.models.items():
-            total += self.sums[name] @ line_strengths(model, mass_fraction, areal_density_g_cm2).total
+            total += self.sums[name] @ self._line_totals(model, mass_fraction, areal_density_g_cm2)
         return total
 
     def strengths_and_derivatives(
         self, mass_fraction: FloatArray, areal_density_g_cm2: float = np.inf
     ) -> tuple[FloatArray, FloatArray]:
-        """`strengths` and their derivatives by every mass fraction, shape (n_channels, n_elements)."""
+        """`strengths` and their derivatives by every mass fraction, shape (n_channels, n_elements).
+
+        The derivatives take the tertiary part as a constant share of its line: it is below 2 %, and its change less.
+        """
         total, change = np.zeros(len(self.channels)), np.zeros((len(self.channels), len(self.elements)))
         for name, model in self.models.items():
             found = strength_derivatives(model, mass_fraction, areal_density_g_cm2)
-            total += self.sums[name] @ found.strengths.total
-            change += self.sums[name] @ found.total
+            lines, changes = found.strengths.total, found.total
+            if self.tertiary:
+                whole = self._line_totals(model, mass_fraction, areal_density_g_cm2)
+                lines, changes = whole, changes * (whole / lines)[:, None]
+            total += self.sums[name] @ lines
+            change += self.sums[name] @ changes
         return total, change
+
+    def _line_totals(self, model: Excitation, mass_fraction: FloatArray, areal_density_g_cm2: float) -> FloatArray:
+        return line_strengths(model, mass_fraction, areal_density_g_cm2, tertiary=self.tertiary).total
 
 
 def group_intensities(
@@ -61,6 +73,8 @@ def group_intensities(
     detector: Detector,
     elements: Sequence[str],
     channels: Sequence[tuple[str, str]],
+    *,
+    tertiary: bool = False,
 ) -> GroupIntensities:
     """Prepare the channels of specimens made of `elements`.
 
@@ -87,6 +101,7 @@ def group_intensities(
         channel_element=np.array(index, dtype=np.int64),
         models=models,
         sums=sums,
+        tertiary=tertiary,
     )
 
 
