@@ -250,7 +250,9 @@ def in_order_of_names(tally: Tally) -> list[int]:
     return [tally.numbers[name] for name in sorted(tally.numbers, key=natural_order)]
 
 
-def write_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int], gates: GateReport | None) -> None:
+def write_results(
+    request: Request, desk: Desk, tally: Tally, numbers: Sequence[int], gates: GateReport | None = None
+) -> None:
     """Write all outputs from what the ledger holds."""
     json_too = len(numbers) <= MOST_IN_JSON
     told = None if gates is None else gates_document(gates)
@@ -277,7 +279,9 @@ def shown_assays(desk: Desk, numbers: Sequence[int], most: int) -> list[Assay]:
     return list(recorded_assays(desk.book.ledger, numbers[:most], curves=desk.curves))
 
 
-def show_results(request: Request, desk: Desk, tally: Tally, numbers: Sequence[int], gates: GateReport | None) -> None:
+def show_results(
+    request: Request, desk: Desk, tally: Tally, numbers: Sequence[int], gates: GateReport | None = None
+) -> None:
     """Table of the analytes, doubts and refusals, and where everything is."""
     shown = shown_assays(desk, numbers, MOST_ON_TERMINAL)
     if shown:
