@@ -9,6 +9,7 @@ from typing import Any
 from xrfree.documents._base import Document
 from xrfree.documents.calibration import CalibrationDocument
 from xrfree.documents.certificates import CertificateDocument
+from xrfree.documents.flowsheet import FlowSheetDocument
 from xrfree.documents.instrument import InstrumentDocument
 from xrfree.documents.method import MethodDocument
 from xrfree.documents.weighing import WeighingDocument
@@ -18,6 +19,7 @@ _MODELS: Mapping[str, type[Document]] = MappingProxyType(
     {
         "calibration": CalibrationDocument,
         "certificate": CertificateDocument,
+        "flowsheet": FlowSheetDocument,
         "instrument": InstrumentDocument,
         "method": MethodDocument,
         "weighing": WeighingDocument,
