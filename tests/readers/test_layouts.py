@@ -1,10 +1,12 @@
 """Formats without a sample file: what the published layouts say comes back, byte for byte in its place."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -171,3 +173,94 @@ def test_entities_in_xml_are_refused(put: Put) -> None:
     deep = '<?xml version="1.0"?>' + "<TRTSpectrum>" * 1000
     with pytest.raises(SpectrumFileError, match="levels deep"):
         read_measurement(put("b.spx", deep))
+
+
+class Library:
+    """Stands for rosettasciio: a map of two pixels."""
+
+    def __init__(self, counts: list[int], units: str = "keV") -> None:
+        self.found = [
+            {
+                "data": np.array([[counts, counts]]),
+                "axes": [{}, {}, {"offset": -0.05, "scale": 0.2, "units": units}],
+                "original_metadata": {"Microscope": {"Name": "M4"}},
+            }
+        ]
+
+    def file_reader(self, _: str, *, select_type: str) -> list[dict[str, object]]:
+        assert select_type == "spectrum_image"
+        return self.found
+
+
+def test_bcf_goes_through_the_library_and_our_checks(
+    put: Put, counts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put("a.bcf", b"AAMVHFSS" + b"\0" * 100)
+    library = Library(counts)
+    monkeypatch.setitem(sys.modules, "rsciio", library)
+    monkeypatch.setitem(sys.modules, "rsciio.bruker", library)
+    with pytest.raises(SpectrumFileError, match="no live time is stated"):
+        read_measurement(path)
+    spectrum = only(path, profile(live_time_s=10.0))
+    assert spectrum.counts.tolist() == [2 * n for n in counts]
+    assert (spectrum.energy_scale.zero_kev, spectrum.metadata["Microscope/Name"]) == (-0.05, "M4")
+    library.found = Library(counts, units="").found
+    with pytest.raises(UncalibratedError, match="the energy axis has the unit ''"):
+        read_measurement(path)
+    monkeypatch.setitem(sys.modules, "rsciio.bruker", None)
+    with pytest.raises(SpectrumFileError, match=r"pip install .xrfree\[formats\]"):
+        read_measurement(path)
+
+
+def nexus(path: Path, counts: list[int], **changes: object) -> Path:
+    """NXdata of two points with an energy axis and live times; a change of None leaves a member out."""
+    members: dict[str, object] = {"energy": 0.05 + 0.2 * np.arange(len(counts)), "live_time": np.array([10.0, 11.0])}
+    units = {"energy": "keV", "live_time": "s"}
+    with h5py.File(path, "w") as opened:
+        data = opened.create_group("entry/xrf")
+        data.attrs.update({"NX_class": "NXdata", "signal": "counts", "axes": [".", "energy"]})
+        data["counts"] = np.array([counts, counts[::-1]])
+        for name, value in (members | changes).items():
+            if value is not None:
+                data[name] = value
+                if name in units and not isinstance(value, h5py.SoftLink | h5py.ExternalLink):
+                    data[name].attrs["units"] = units[name]
+    return path
+
+
+def test_nxdata_of_two_points(tmp_path: Path, counts: list[int]) -> None:
+    first, second = read_measurements(nexus(tmp_path / "a.h5", counts))
+    assert (first.specimen, second.specimen) == ("a [0]", "a [1]")
+    spectrum = second.spectra["spectrum"]
+    assert spectrum.counts.tolist() == counts[::-1]
+    assert (spectrum.live_time_s, spectrum.energy_scale.gain_kev) == (11.0, pytest.approx(0.2))
+
+
+def test_calibration_and_selected_dataset(tmp_path: Path, counts: list[int]) -> None:
+    path = nexus(tmp_path / "a.h5", counts, energy=None, calibration=np.array([-0.05, 0.2, 1e-7]))
+    assert read_measurements(path)[0].spectra["spectrum"].energy_scale.quadratic_kev == 1e-7
+    with h5py.File(path, "a") as opened:
+        opened["entry/other/counts"] = np.array(counts)
+    given = profile(dataset="/entry/other/counts", energy_zero_kev=0.0, energy_gain_kev=0.1, live_time_s=1.0)
+    assert only(path, given).counts.tolist() == counts
+    with pytest.raises(SpectrumFileError, match="there is no 'nothing' in this file"):
+        read_measurements(path, profile=profile(dataset="/entry/nothing"))
+
+
+def test_hdf5_never_leaves_its_file(tmp_path: Path, counts: list[int]) -> None:
+    outside = nexus(tmp_path / "outside.h5", counts)
+    link = h5py.ExternalLink(str(outside), "/entry/xrf/live_time")
+    with pytest.raises(SpectrumFileError, match="no live time is stated"):
+        read_measurements(nexus(tmp_path / "a.h5", counts, live_time=link))
+    inside = h5py.SoftLink("/entry/xrf/energy")
+    with pytest.raises(SpectrumFileError, match="no live time is stated"):  # its unit is keV
+        read_measurements(nexus(tmp_path / "b.h5", counts, live_time=inside))
+    source = h5py.VirtualSource(str(outside), "entry/xrf/counts", shape=(2, len(counts)))
+    layout = h5py.VirtualLayout(shape=(2, len(counts)), dtype="i8")
+    layout[:] = source
+    path = nexus(tmp_path / "c.h5", counts)
+    with h5py.File(path, "a") as opened:
+        del opened["entry/xrf/counts"]
+        opened["entry/xrf"].create_virtual_dataset("counts", layout)
+    with pytest.raises(SpectrumFileError, match="lies in another file"):
+        read_measurements(path)

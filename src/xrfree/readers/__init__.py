@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from xrfree.errors import SpectrumFileError, UnknownFormatError, XrfreeError
 from xrfree.readers import (
     amptek_mca,
+    bruker_bcf,
     bruker_pdz,
     bruker_spx,
     bruker_text,
@@ -79,6 +80,7 @@ FORMATS: tuple[SpectrumFormat, ...] = (
     hdf5_other.FORMAT,
     bruker_pdz.FORMAT,
     bruker_spx.FORMAT,
+    bruker_bcf.FORMAT,
     canberra_cnf.FORMAT,
     ortec_spc.FORMAT,
     ortec_chn.FORMAT,
