@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from xrfree.errors import XrfreeError
 from xrfree.readers import read_measurement
 from xrfree.spectrum import Spectrum
 
+TOOL = SimpleNamespace(**run_path(str(Path(__file__).parents[2] / "tools" / "fuzz_readers.py")))
 VARIANTS = 5
 TOKENS = (
     b"nan", b"inf", b"-1", b"1e400", b"1e308", b"-1e308", b"1e-320", b"0x10", b"1_000", b"", b"0", b"65535",
@@ -81,7 +84,7 @@ def test_only_our_errors_come_out(folder: Path, samples: dict[str, tuple[str, by
     file, content = samples[name]
     path = folder / file
 
-    @settings(max_examples=500, derandomize=True, deadline=None, database=None)
+    @settings(max_examples=80, derandomize=True, deadline=None, database=None)
     @given(st.lists(EDITS, min_size=1, max_size=3))
     def check(edits: list[Edit]) -> None:
         for variant in range(VARIANTS):
@@ -89,6 +92,16 @@ def test_only_our_errors_come_out(folder: Path, samples: dict[str, tuple[str, by
             assert_read_or_refused(path)
 
     check()
+
+
+@pytest.mark.parametrize("name", sorted(TOOL.built_samples()))
+def test_a_seed_of_the_mutation_tool(tmp_path: Path, name: str) -> None:
+    """300 of the mutations of `tools/fuzz_readers.py`, which runs 20 000 of each."""
+    file, content = TOOL.built_samples()[name]
+    outcomes, longest_s = TOOL.fuzz(name, file, content, 300, tmp_path)
+    assert set(outcomes) <= {"read", "refused"}
+    assert longest_s < 1.0
+    assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
 def assert_read_or_refused(path: Path) -> None:
