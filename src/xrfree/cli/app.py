@@ -440,6 +440,46 @@ def schema(
     return 0
 
 
+@app.command(short_help="Balance a flow sheet; custody of lots.")
+def flow(
+    sheet: Annotated[Path, typer.Argument(metavar="FILE", help="Flow sheet document (.toml).")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results; made if needed.")],
+    ledger: LedgerOption = "",
+    false_alarm: Annotated[
+        float, typer.Option(min=1e-6, max=0.5, metavar="P", help="Probability of suspecting something for nothing.")
+    ] = 0.05,
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Balance mass, iron, rare earths and niobium over a flow sheet, and follow lots from hand to hand.
+
+    Exit code 2: a measurement contradicts the others, or a lot does not fit its source or its parts.
+
+    \b
+    Written into the folder of --out:
+      flow.html      streams, recoveries, tests, unaccounted metal, Sankey diagrams
+      balance.csv    every quantity, measured and reconciled
+      balance.json   tests and recoveries for other programs
+      flow-*.svg     the diagrams
+      lot-*.html     chain-of-custody document of each lot
+
+    \b
+    Example:
+      xrfree flow week12.toml --ledger lab.sqlite --out week12
+    """  # noqa: D301
+    from xrfree.cli import flowing, recording
+
+    return flowing.run(
+        flowing.Request(
+            sheet=sheet,
+            out=out,
+            ledger=ledger,
+            false_alarm=false_alarm,
+            hand=recording.Hand(name=operator, key=key),
+        )
+    )
+
+
 ledger_app = typer.Typer(
     name="ledger",
     help="The record that cannot be rewritten unseen: check, show, export, amend, release.",

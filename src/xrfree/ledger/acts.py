@@ -31,6 +31,15 @@ class Story:
         return self.later[-1] if self.later and self.later[-1].kind == "release" else None
 
 
+def amended(told: Story) -> dict[str, Any]:
+    """The content of a result as it is to be read now: the original with its amendments."""
+    data = told.result.data
+    for record in told.later:
+        if record.kind == "amendment":
+            data.update(record.data["changes"])
+    return data
+
+
 def document_key(kind: str, sha256: str, *, second_person: bool = False) -> str:
     """Key of a document's record; whether results need a second person is no part of a document's identity."""
     return f"{kind}:{sha256}" + (":second person" if second_person else "")

@@ -118,9 +118,9 @@ def report_html(
     analytes = tuple(dict.fromkeys(a for assay in assays for a in assay.analytes))
     units = {a: display_unit(_fractions(assays, a)) for a in analytes}
     specimens = [_specimen(i, assay, units) for i, assay in enumerate(assays)]
-    return _template("report.html.j2").render(
+    return page_template("report.html.j2").render(
         title=title or "Assay report",
-        created=_time_text(created),
+        created=time_text(created),
         recipes=_recipes(assays),
         analytes=[(a, units[a].sign) for a in analytes],
         specimens=specimens,
@@ -147,9 +147,9 @@ def write_fit_report(
 ) -> None:
     """Write a page of fits, each with its label; `facts` stand at the top."""
     shown = [(label, _fit(areas, (), drawn=True)) for label, areas in fits]
-    page = _template("fits.html.j2").render(
+    page = page_template("fits.html.j2").render(
         title=title,
-        created=_time_text(created),
+        created=time_text(created),
         facts=facts,
         fits=shown,
         n_poor=sum(not fit.good for _, fit in shown),
@@ -157,7 +157,8 @@ def write_fit_report(
     write_text(path, page)
 
 
-def _template(name: str) -> jinja2.Template:
+def page_template(name: str) -> jinja2.Template:
+    """A template of ours; everything that comes from outside is escaped, and a missing value is an error."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -170,7 +171,8 @@ def _template(name: str) -> jinja2.Template:
     return environment.get_template(name)
 
 
-def _time_text(moment: dt.datetime) -> str:
+def time_text(moment: dt.datetime) -> str:
+    """A moment as pages write it, with its offset from UTC."""
     offset = moment.strftime("%z")
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC{offset[:3]}:{offset[3:]}"
 

@@ -112,13 +112,13 @@ def _band(band: Band, boxes: Mapping[str, _Box], scale: float, colour: str, bott
         shape = f'<path d="{path}" fill="{colour}" fill-opacity="0.55"/>'
         text_x, text_y = middle, (y0 + y1 + width) / 2
     else:
-        low = bottom + 14
+        low, centre = bottom + 14, (x0 + x1) / 2
         path = (
-            f"M{x0:.1f},{y0 + width / 2:.1f} C{x0 + 50:.1f},{low:.1f} {x0 + 20:.1f},{low:.1f} {(x0 + x1) / 2:.1f},{low:.1f} "
+            f"M{x0:.1f},{y0 + width / 2:.1f} C{x0 + 50:.1f},{low:.1f} {x0 + 20:.1f},{low:.1f} {centre:.1f},{low:.1f} "
             f"S{x1 - 50:.1f},{low:.1f} {x1:.1f},{y1 + width / 2:.1f}"
         )
         shape = f'<path d="{path}" fill="none" stroke="{colour}" stroke-opacity="0.55" stroke-width="{width:.1f}"/>'
-        text_x, text_y = (x0 + x1) / 2, low + 4
+        text_x, text_y = centre, low + 4
     if band.source.startswith(OUTSIDE):
         text_x, anchor = a.x - 2, "end"
         text_y = a.y + a.height / 2

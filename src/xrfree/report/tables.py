@@ -127,6 +127,19 @@ def assay_rows(assay: Assay) -> list[tuple[str, ...]]:
     ]
 
 
+# Spreadsheets take the wide forms of East Asian keyboards for the same signs.
+_WIDE = ("\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH COMMERCIAL AT}")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH HYPHEN-MINUS}", *_WIDE)
+
+
+def safe_cell(text: str) -> str:
+    """Text that a spreadsheet shows and never computes: what looks like a formula gets an apostrophe in front."""
+    dangerous = text.lstrip(" ").startswith(
+        (*_FORMULA_STARTS, "\N{FULLWIDTH COMMERCIAL AT}", "\N{FULLWIDTH HYPHEN-MINUS}")
+    )
+    return f"'{text}" if dangerous else text
+
+
 def _digits(value: float) -> str:
     return repr(float(value))
 
