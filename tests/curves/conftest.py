@@ -8,10 +8,11 @@ import pytest
 
 from xrfree.atomic import XrayLine, emission_lines
 from xrfree.curves.calibrating import Standard
-from xrfree.curves.rates import LineCorrection, corrected_rates, interpolation_weights
+from xrfree.curves.rates import corrected_rates
 from xrfree.curves.theory import LineTheory
 from xrfree.instrument import Absorber, Detector, InstrumentCondition, Tube
 from xrfree.intensities import CountedPosition, IntensityKind, LineIntensities, LineIntensity
+from xrfree.line_method import LineCorrection
 from xrfree.reference import Assignment, Basis, ReferenceMaterial, ReferenceValue
 from xrfree.specimen import Fusion, Specimen, SpecimenForm
 
@@ -97,10 +98,7 @@ class WavelengthSpectrometer:
     def rates(self, name, contents, rng):
         """Corrected net rates, as a laboratory would have them; overlaps are left to the regression."""
         measured = self.measure(name, contents, rng)
-        corrections = {
-            line: LineCorrection(dead_time_s=DEAD_TIME_S, background=interpolation_weights(intensity))
-            for line, intensity in measured.lines.items()
-        }
+        corrections = {line: LineCorrection(dead_time_s=DEAD_TIME_S, background=None) for line in measured.lines}
         return corrected_rates(measured, corrections)
 
 

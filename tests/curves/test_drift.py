@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from xrfree.curves.drift import MonitorReading, one_point, two_point, without_drift
+from xrfree.curves.drift import drift_corrections, one_point, two_point, without_drift
 from xrfree.curves.rates import LineRates
 from xrfree.errors import CalibrationError
+from xrfree.line_method import MonitorReading
 
 
 def _monitor(reference, now, u=0.0):
@@ -16,7 +17,13 @@ def _monitor(reference, now, u=0.0):
 
 def _rates(*values):
     lines = tuple("ab"[: len(values)])
-    return LineRates(specimen="ore", lines=lines, rate=np.array(values), covariance=np.diag(np.array(values) / 10.0))
+    return LineRates(
+        specimen="ore",
+        lines=lines,
+        rate=np.array(values),
+        covariance=np.diag(np.array(values) / 10.0),
+        variance_at_zero=np.ones(len(values)),
+    )
 
 
 def test_one_point_undoes_a_gain():
@@ -59,7 +66,13 @@ def test_uncertainty_of_the_monitors_is_that_of_a_simulation(points):
             now_uncertainty_per_s=u[1],
         )
         drift = one_point(high) if points == 1 else two_point(low, high)
-        rates = LineRates(specimen="o", lines=("a",), rate=np.array([1500.0]), covariance=np.zeros((1, 1)))
+        rates = LineRates(
+            specimen="o",
+            lines=("a",),
+            rate=np.array([1500.0]),
+            covariance=np.zeros((1, 1)),
+            variance_at_zero=np.ones(1),
+        )
         return without_drift(rates, {"a": drift})
 
     draws = [corrected(rng.normal(size=4) * [u[0], u[0], u[1], u[1]]).rate[0] for _ in range(4000)]
@@ -72,3 +85,12 @@ def test_what_is_no_drift_is_refused():
         one_point(_monitor(1000.0, 700.0), line="La")
     with pytest.raises(CalibrationError, match="too close together"):
         two_point(_monitor(1000.0, 990.0), _monitor(1100.0, 1090.0))
+
+
+def test_the_number_of_monitors_decides_the_points():
+    high, low = _monitor(5000.0, 4900.0), _monitor(100.0, 100.0)
+    found = drift_corrections({"La": [high], "Ce": [high, low]})
+    assert found["La"].offset_per_s == 0.0
+    assert found["Ce"].factor == pytest.approx(4900.0 / 4800.0)
+    with pytest.raises(CalibrationError, match="3 monitors"):
+        drift_corrections({"La": [high, low, high]})

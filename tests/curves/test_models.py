@@ -47,7 +47,13 @@ def _standards(rate_of, *, n=18, seed=0, **how):
 
 def _rates(name, rates):
     rate = np.array(list(rates.values()))
-    return LineRates(specimen=name, lines=tuple(rates), rate=rate, covariance=np.diag((2e-4 * rate) ** 2))
+    return LineRates(
+        specimen=name,
+        lines=tuple(rates),
+        rate=rate,
+        covariance=np.diag((2e-4 * rate) ** 2),
+        variance_at_zero=np.ones(len(rate)),
+    )
 
 
 def _absorbed(la, fe, ca):

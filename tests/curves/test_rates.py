@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from xrfree.curves.rates import (
-    KnownOverlap,
-    LineCorrection,
-    LineRates,
-    corrected_rates,
-    interpolation_weights,
-    live_rate,
-)
+from xrfree.curves.rates import LineRates, corrected_rates, interpolation_weights, live_rate
 from xrfree.errors import CalibrationError, DomainError
 from xrfree.intensities import CountedPosition, IntensityKind, LineIntensities, LineIntensity
+from xrfree.line_method import KnownOverlap, LineCorrection
 
 GROSS = IntensityKind.GROSS
 
@@ -56,6 +50,7 @@ def test_sloping_background_is_interpolated_to_the_peak():
     assert 100.0 * weights["low"] + 130.0 * weights["high"] == pytest.approx(110.0)
     rates = corrected_rates(_of(peak), {"La-LA1": LineCorrection(background=weights)})
     assert rates.rate[0] == pytest.approx(5000.0 - 110.0)
+    assert rates.variance_at_zero[0] == pytest.approx(rates.covariance[0, 0] - 4890.0 / 20.0)
     expected = 5000.0 / 20.0 + weights["low"] ** 2 * 100.0 / 10.0 + weights["high"] ** 2 * 130.0 / 10.0
     assert rates.covariance[0, 0] == pytest.approx(expected)
 
@@ -114,7 +109,9 @@ def test_lines_that_are_not_there_are_named():
     with pytest.raises(CalibrationError, match="overlapped by Zr-KA1"):
         corrected_rates(_of(_peak()), {"La-LA1": overlap})
     with pytest.raises(DomainError, match="finite rate"):
-        LineRates(specimen="x", lines=("a",), rate=np.array([np.nan]), covariance=np.eye(1))
+        LineRates(
+            specimen="x", lines=("a",), rate=np.array([np.nan]), covariance=np.eye(1), variance_at_zero=np.ones(1)
+        )
 
 
 def test_a_net_intensity_keeps_its_value():

@@ -68,5 +68,5 @@ def test_a_schema_names_its_version(name: str) -> None:
 
 
 def test_an_unknown_schema_is_refused() -> None:
-    with pytest.raises(DomainError, match="known: calibration, certificate, flowsheet, instrument, method"):
+    with pytest.raises(DomainError, match="known: calibration, certificate, design, flowsheet, instrument"):
         json_schema("recipe")

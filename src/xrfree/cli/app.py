@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from xrfree.cli import curve_commands
+
 app = typer.Typer(
     name="xrfree",
     help="X-ray fluorescence spectra of iron ore in; mass fractions of La, Ce, Pr, Nd, Sm and Nb out.",
@@ -623,3 +625,6 @@ def ledger_add(
     from xrfree.cli import ledgering, recording
 
     return ledgering.run_add(ledger, kind, file, recording.Hand(name=operator, key=key))
+
+
+curve_commands.register(app)

@@ -1,4 +1,4 @@
-"""From rates and curves to contents: all analytes together, because each corrects the others.
+"""From rates and curves to contents and assays: all analytes together, because each corrects the others.
 
 Definition   w_i = M_i(w) Σ_j β_ij t_ij(R, w), solved by repeated substitution.
              u from w = f(R, β, e): ∂w/∂q = (1 - ∂f/∂w)⁻¹ ∂f/∂q for rates, coefficients and scatter.
@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
-from xrfree.calibration import CalibrationCurve
+from xrfree import __version__
+from xrfree.assay import Assay, Recipe, Verdict
+from xrfree.calibration import Calibration, CalibrationCurve
+from xrfree.composition import Composition
 from xrfree.curves.models import Factors, terms_of
 from xrfree.curves.rates import LineRates
-from xrfree.errors import NotConvergedError
+from xrfree.errors import CalibrationError, NotConvergedError
+from xrfree.line_method import LineMethod
+from xrfree.specimen import Specimen
+from xrfree.spectrum import SourceFile
 
 FloatArray = NDArray[np.float64]
 
@@ -116,3 +123,86 @@ def _jacobian(function: Callable[[FloatArray], FloatArray], at: FloatArray, step
         down[i] -= h
         columns.append((function(up) - function(down)) / (2.0 * h))
     return np.array(columns).T
+
+
+def uncertainty_at_zero(curve: CalibrationCurve, rates: LineRates, terms: FloatArray) -> float:
+    """Standard uncertainty (kg/kg) of a content of 0 in this specimen.
+
+    u₀² = Σ_j (M β_j)² u²(R_j) + M² u²(β₀) + (scatter floor)², u(R) of the analyte's own line as it would be at 0
+    """
+    model = curve.model
+    own = int(model.constant)
+    factor = abs(terms[own] / rates.rate[rates.index(model.line)]) if rates.rate[rates.index(model.line)] else 0.0
+    variance = (factor * curve.coefficients[own]) ** 2 * rates.variance_at_zero[rates.index(model.line)]
+    for j, line in enumerate(model.overlaps, start=own + 1):
+        i = rates.index(line)
+        slope = terms[j] / rates.rate[i] if rates.rate[i] else 0.0
+        variance += (slope * curve.coefficients[j]) ** 2 * rates.covariance[i, i]
+    if model.constant:
+        variance += terms[0] ** 2 * curve.covariance[0, 0]
+    return float(np.sqrt(variance + (curve.scatter * curve.scatter_floor) ** 2))
+
+
+def assay_lines(
+    rates: LineRates,
+    calibration: Calibration,
+    method: LineMethod,
+    factors: Factors,
+    specimen: Specimen,
+    sources: Sequence[SourceFile] = (),
+) -> Assay:
+    """Assay of one specimen by the curves of a calibration, as mass fractions of the dry sample.
+
+    Limits after Currie: y* = k u₀, k = z(1 - α/n); contents outside the ranges of the standards are doubtful.
+    Raises CalibrationError where method and calibration do not belong together.
+    """
+    curves = [curve for curve in calibration.curves if curve.model.analyte in method.analytes]
+    if calibration.method_sha256 != method.sha256 or len(curves) < len(method.analytes):
+        raise CalibrationError(f"{calibration.name} was not made with the method {method.name}; calibrate it anew")
+    found = line_contents(rates, curves, factors)
+    contents = dict(zip(found.analytes, found.mass_fraction.tolist(), strict=True))
+    terms = [terms_of(curve.model, rates, contents, factors) for curve in curves]
+    u0 = np.array([uncertainty_at_zero(c, rates, t) for c, t in zip(curves, terms, strict=True)])
+    decision = float(norm.isf(method.false_positive_risk / len(curves))) * u0
+    outside = {sentence.partition(" ")[0]: sentence for sentence in calibration.validity.warnings(contents)}
+    verdicts, reasons = [], []
+    for analyte, content, limit in zip(found.analytes, found.mass_fraction, decision, strict=True):
+        verdict = Verdict.NOT_DETECTED if content <= limit else Verdict.DETECTED
+        verdicts.append(Verdict.DOUBTFUL if analyte in outside else verdict)
+        reasons.append(
+            outside.get(analyte, "at or below the decision limit" if verdict is Verdict.NOT_DETECTED else "")
+        )
+    scale = specimen.dilution
+    return Assay(
+        specimen=rates.specimen,
+        basis="specimen as measured" if specimen.fusion is None else "dry sample before fusion",
+        components=found.analytes,
+        analytes=found.analytes,
+        mass_fraction=found.mass_fraction * scale,
+        covariance=found.covariance * scale**2,
+        budget={
+            "counting": np.sqrt(np.diag(found.counting)) * scale,
+            "calibration": np.sqrt(np.diag(found.calibration)) * scale,
+            "between specimens": np.sqrt(np.diag(found.between_specimens)) * scale,
+        },
+        coverage_factor=method.coverage_factor,
+        decision_limit=decision * scale,
+        detection_limit=2.0 * decision * scale,
+        verdicts=tuple(verdicts),
+        reasons=tuple(reasons),
+        composition=Composition(elements=found.analytes, mass_fraction=found.mass_fraction),
+        areas=(),
+        iterations=found.iterations,
+        recipe=Recipe(
+            source_sha256=tuple(source.sha256 for source in sources),
+            sources=tuple(source.path for source in sources),
+            method=method.name,
+            method_sha256=method.sha256,
+            instrument="",
+            instrument_sha256=calibration.instrument_sha256,
+            calibration=calibration.name,
+            calibration_sha256=calibration.sha256,
+            tables=calibration.tables,
+            software_version=__version__,
+        ),
+    )

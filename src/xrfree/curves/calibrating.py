@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xrfree import __version__
+from xrfree.atomic import TABLES
 from xrfree.calibration import (
+    Calibration,
     CalibrationCurve,
     ContentRange,
     CurveModel,
@@ -18,10 +22,13 @@ from xrfree.calibration import (
 )
 from xrfree.curves.models import Factors, terms_of
 from xrfree.curves.rates import LineRates
+from xrfree.curves.theory import LineTheory, theoretical_alphas
 from xrfree.errors import CalibrationError
+from xrfree.instrument import Instrument
+from xrfree.line_method import LineMethod
 from xrfree.reference import Basis, ReferenceMaterial, error_effects
 from xrfree.regression.collinearity import Collinearity, collinearity, require_determined
-from xrfree.regression.diagnostics import LeaveOneOut, leave_one_material_out
+from xrfree.regression.diagnostics import LeaveOneOut, ModelScore, compare, leave_one_material_out
 from xrfree.regression.observations import Exclusion, Observations
 from xrfree.regression.solve import Regression, fit
 from xrfree.specimen import Specimen
@@ -229,24 +236,138 @@ def _likeliest(observations: Observations) -> tuple[Regression, float]:
     return best, share
 
 
-def validity_of(standards: Sequence[Standard], *, least_content: float = 1e-4) -> Validity:
-    """Range of every certified element over the standards.
-
-    least_content : elements that nowhere reach it (kg/kg, of the specimen) change no line measurably and get no range.
-    """
+def validity_of(standards: Sequence[Standard], *, elements: Sequence[str]) -> Validity:
+    """Range of each element over the standards, kg/kg of the specimen; those no standard states get none."""
     contents = [standard.contents() for standard in standards]
-    elements = sorted({e for c in contents for e in c})
-    ranges = []
-    for element in elements:
-        known = [c[element] for c in contents if element in c]
-        if max(known) >= least_content:
-            ranges.append(ContentRange(element=element, low=min(known), high=max(known)))
-    return Validity(ranges=tuple(ranges))
+    known = {e: [c[e] for c in contents if e in c] for e in elements}
+    return Validity(ranges=tuple(ContentRange(element=e, low=min(w), high=max(w)) for e, w in known.items() if w))
 
 
-def excluded_standards(exclusions: Sequence[Exclusion], *, curve: str) -> tuple[ExcludedStandard, ...]:
-    """Exclusions as the calibration keeps them."""
-    return tuple(
-        ExcludedStandard(material=e.material, reason=e.reason, by=e.decided_by, at=e.decided, curve=curve)
-        for e in exclusions
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LineCalibration:
+    """A calibration of curves with what was asked of each on the way."""
+
+    calibration: Calibration
+    fitted: tuple[FittedCurve, ...]
+    alternatives: Mapping[str, tuple[ModelScore, ...]]
+
+
+def theory_of(method: LineMethod, instrument: Instrument) -> LineTheory:
+    """Theory of the lines of a method on an instrument; its elements are those with a curve.
+
+    Raises CalibrationError where the method has no section excitation, or the instrument no such condition.
+    """
+    if method.excitation is None:
+        raise CalibrationError(f"{method.name} has no section excitation; theory needs instrument, condition and base")
+    if method.excitation.condition not in instrument.conditions:
+        raise CalibrationError(
+            f"{method.name} names the condition {method.excitation.condition!r}; {instrument.name} has "
+            f"{', '.join(instrument.conditions)}"
+        )
+    return LineTheory(
+        instrument.conditions[method.excitation.condition],
+        instrument.detector,
+        {name: line.xray_lines for name, line in method.lines.items() if line.transitions},
+        method.analytes,
+        base=method.excitation.base,
     )
+
+
+def calibrate_lines(
+    method: LineMethod,
+    standards: Sequence[Standard],
+    theory: LineTheory | None,
+    *,
+    name: str,
+    exclusions: Sequence[ExcludedStandard] = (),
+    instrument_sha256: str = "",
+) -> LineCalibration:
+    """Curves of all analytes of a method.
+
+    theory : where the method needs one (`theory_of`).
+    exclusions : standards that are left out of one curve, or of all.
+
+    Beside each curve the same line without matrix correction, and without its constant, are fitted for comparison.
+    Raises CalibrationError where standards are too few or do not determine a curve, naming what to add.
+    """
+    factors = Factors(theory)
+    typical = _typical(standards, method.analytes)
+    fitted: list[FittedCurve] = []
+    alternatives = {}
+    for model in method.models:
+        alphas = {}
+        if model.kind is ModelKind.THEORETICAL_ALPHAS and theory is not None:
+            alphas = theoretical_alphas(theory, model.line, typical, method.analytes)
+        complete = replace(model, alphas=alphas)
+        out = [
+            Exclusion(material=e.material, reason=e.reason, decided_by=e.by, decided=e.at)
+            for e in exclusions
+            if e.curve in ("", model.analyte)
+        ]
+        out = [e for e in out if _takes_part(e.material, model, standards)]
+        found = fit_curve(complete, standards, factors, exclusions=out)
+        fitted.append(found)
+        alternatives[model.analyte] = _alternatives(complete, standards, factors, out, found)
+    calibration = Calibration(
+        name=name,
+        groups=(),
+        log_sensitivity=np.zeros(0),
+        covariance=np.zeros((0, 0)),
+        blank=np.zeros(0),
+        blank_uncertainty=np.zeros(0),
+        blank_correlation=np.zeros(0),
+        relative_scatter=np.zeros(0),
+        absolute_scatter=np.zeros(0),
+        points=(),
+        tables=TABLES,
+        instrument_sha256=instrument_sha256,
+        method_sha256=method.sha256,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        software_version=__version__,
+        curves=tuple(found.curve for found in fitted),
+        validity=validity_of(standards, elements=method.analytes),
+        exclusions=tuple(exclusions),
+    )
+    return LineCalibration(calibration=calibration, fitted=tuple(fitted), alternatives=alternatives)
+
+
+def _typical(standards: Sequence[Standard], analytes: Sequence[str]) -> dict[str, float]:
+    """Mean content of each analyte over the standards that state it."""
+    contents = [standard.contents() for standard in standards]
+    known = {a: [c[a] for c in contents if a in c] for a in analytes}
+    return {a: float(np.mean(values)) for a, values in known.items() if values}
+
+
+def _takes_part(material: str, model: CurveModel, standards: Sequence[Standard]) -> bool:
+    return any(s.material.name == material and model.analyte in s.contents() for s in standards)
+
+
+def _alternatives(
+    model: CurveModel,
+    standards: Sequence[Standard],
+    factors: Factors,
+    exclusions: Sequence[Exclusion],
+    chosen: FittedCurve,
+) -> tuple[ModelScore, ...]:
+    """The chosen model beside simpler ones, best by leave-one-material-out first."""
+    simpler = {
+        "without matrix correction": replace(
+            model,
+            kind=ModelKind.NONE,
+            alphas={},
+            influencing_elements=(),
+            influencing_lines=(),
+            compton_line="",
+        ),
+        "without constant": replace(model, constant=False),
+        "without overlaps": replace(model, overlaps=()),
+    }
+    regressions = {str(model.kind): chosen.regression}
+    for name, other in simpler.items():
+        if other.terms == model.terms and other.kind is model.kind:
+            continue
+        try:
+            regressions[name] = fit_curve(other, standards, factors, exclusions=exclusions).regression
+        except CalibrationError:
+            continue  # a model that cannot be fitted is no alternative
+    return compare(regressions)

@@ -7,14 +7,15 @@ Validation   tests/curves/test_drift.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.curves.rates import LineRates
-from xrfree.errors import CalibrationError, DomainError
+from xrfree.errors import CalibrationError
+from xrfree.line_method import MonitorReading
 
 FloatArray = NDArray[np.float64]
 
@@ -22,22 +23,6 @@ LARGEST_DRIFT = 0.2
 """Relative drift above which the spectrometer needs repair or a new calibration, not a factor."""
 _LEAST_SPREAD = 2.0
 """Two monitors serve two points when their reference rates are at least this many times apart."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonitorReading:
-    """Rate of one line on one monitor: on the day of calibration, and now (1/s)."""
-
-    reference_per_s: float
-    reference_uncertainty_per_s: float
-    now_per_s: float
-    now_uncertainty_per_s: float
-
-    def __post_init__(self) -> None:
-        """Refuse rates that no monitor has."""
-        for name in ("reference_per_s", "now_per_s"):
-            if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0.0):
-                raise DomainError(f"{name} of a drift monitor is {getattr(self, name)}, expected a rate above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,5 +94,26 @@ def without_drift(rates: LineRates, corrections: Mapping[str, DriftCorrection]) 
             effect = np.array([1.0, rates.rate[i]])
             covariance[i, i] += effect @ corrections[line].covariance @ effect
     return LineRates(
-        specimen=rates.specimen, lines=rates.lines, rate=offset + factor * rates.rate, covariance=covariance
+        specimen=rates.specimen,
+        lines=rates.lines,
+        rate=offset + factor * rates.rate,
+        covariance=covariance,
+        variance_at_zero=rates.variance_at_zero * factor**2,
     )
+
+
+def drift_corrections(readings: Mapping[str, Sequence[MonitorReading]]) -> dict[str, DriftCorrection]:
+    """Correction of each line: one point from one monitor, two points from two.
+
+    Raises CalibrationError for more than two monitors of a line.
+    """
+    found = {}
+    for line, monitors in readings.items():
+        ordered = sorted(monitors, key=lambda monitor: monitor.reference_per_s)
+        if len(ordered) == 1:
+            found[line] = one_point(ordered[0], line=line)
+        elif len(ordered) == 2:
+            found[line] = two_point(ordered[0], ordered[1], line=line)
+        else:
+            raise CalibrationError(f"{line} has {len(ordered)} monitors; name one, or two")
+    return found

@@ -10,8 +10,7 @@ Validation   tests/curves/test_rates.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from xrfree.areas import NetAreas
 from xrfree.errors import CalibrationError, DomainError
 from xrfree.intensities import CountedPosition, IntensityKind, LineIntensities, LineIntensity
+from xrfree.line_method import LineCorrection
 
 FloatArray = NDArray[np.float64]
 
@@ -28,17 +28,22 @@ LARGEST_DEAD_SHARE = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LineRates:
-    """Corrected rates of one specimen: rate shape (n,), 1/s; covariance shape (n, n), 1/s²."""
+    """Corrected rates of one specimen.
+
+    rate : shape (n,), 1/s; covariance : shape (n, n), 1/s².
+    variance_at_zero : shape (n,), variance each rate would have if its true value were 0.
+    """
 
     specimen: str
     lines: tuple[str, ...]
     rate: FloatArray
     covariance: FloatArray
+    variance_at_zero: FloatArray
 
     def __post_init__(self) -> None:
         """Check shapes and numbers, and freeze."""
         n = len(self.lines)
-        for name, shape in (("rate", (n,)), ("covariance", (n, n))):
+        for name, shape in (("rate", (n,)), ("covariance", (n, n)), ("variance_at_zero", (n,))):
             array = np.array(getattr(self, name), dtype=np.float64)
             if array.shape != shape or not np.isfinite(array).all():
                 raise DomainError(f"{self.specimen}: rates of {n} lines need finite {name} of shape {shape}")
@@ -53,43 +58,7 @@ class LineRates:
 
     def with_rate(self, rate: FloatArray) -> LineRates:
         """Other rates of the same lines."""
-        return LineRates(specimen=self.specimen, lines=self.lines, rate=rate, covariance=self.covariance)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownOverlap:
-    """A line that adds `ratio` times its own net rate to another one, whatever the specimen."""
-
-    line: str
-    ratio: float
-    ratio_uncertainty: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineCorrection:
-    """What is to be done to one line.
-
-    dead_time_s, dead_time_uncertainty_s : of its detector; 0 where the spectrometer has corrected it.
-    background : weight of each background position, by name; `interpolation_weights` finds them.
-    overlaps : of known ratio; those to be regressed are terms of the model instead.
-    kind : gross or net, where the file does not say.
-    background_rate_per_s : of a net intensity, because its counting statistics are those of gross and background.
-    """
-
-    dead_time_s: float = 0.0
-    dead_time_uncertainty_s: float = 0.0
-    background: Mapping[str, float] = field(default_factory=dict)
-    overlaps: tuple[KnownOverlap, ...] = ()
-    kind: IntensityKind | None = None
-    background_rate_per_s: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse dead times that cannot be."""
-        for name in ("dead_time_s", "dead_time_uncertainty_s"):
-            value = getattr(self, name)
-            if not 0.0 <= value < 1e-3:
-                raise DomainError(f"{name} is {value}, expected seconds between 0 and 1e-3")
-        object.__setattr__(self, "background", MappingProxyType(dict(self.background)))
+        return replace(self, rate=rate)
 
 
 def interpolation_weights(peak: LineIntensity) -> dict[str, float]:
@@ -138,16 +107,18 @@ def corrected_rates(measured: LineIntensities, corrections: Mapping[str, LineCor
             raise CalibrationError(
                 f"{measured.specimen}: no line is called {line!r}; the file has {', '.join(measured.lines)}"
             )
-    rate, effects = np.zeros(len(lines)), _Effects(len(lines))
+    rate, at_zero, effects = np.zeros(len(lines)), np.zeros(len(lines)), _Effects(len(lines))
     for i, line in enumerate(lines):
-        rate[i] = _net(measured.lines[line], corrections[line], i, effects, measured.specimen)
+        rate[i], at_zero[i] = _net(measured.lines[line], corrections[line], i, effects, measured.specimen)
     matrix = _overlap_matrix(lines, corrections)
     corrected = np.asarray(matrix @ rate)
     covariance = matrix @ effects.covariance() @ matrix.T
     for i, line in enumerate(lines):
         for overlap in corrections[line].overlaps:
             covariance[i, i] += (overlap.ratio_uncertainty * rate[lines.index(overlap.line)]) ** 2
-    return LineRates(specimen=measured.specimen, lines=lines, rate=corrected, covariance=covariance)
+    return LineRates(
+        specimen=measured.specimen, lines=lines, rate=corrected, covariance=covariance, variance_at_zero=at_zero
+    )
 
 
 class _Effects:
@@ -165,8 +136,12 @@ class _Effects:
         return np.asarray(stacked.T @ stacked)
 
 
-def _net(peak: LineIntensity, correction: LineCorrection, i: int, effects: _Effects, specimen: str) -> float:
-    """Net rate of one line; its errors are noted in `effects`."""
+def _net(
+    peak: LineIntensity, correction: LineCorrection, i: int, effects: _Effects, specimen: str
+) -> tuple[float, float]:
+    """Net rate of one line and its variance were it 0; its errors are noted in `effects`."""
+    if peak.counting_time_s is None and correction.counting_time_s is not None:
+        peak = replace(peak, counting_time_s=correction.counting_time_s)
     kind = peak.kind if peak.kind is not IntensityKind.NOT_STATED else correction.kind
     where = f"{specimen}, {peak.line}"
     if kind is None or kind is IntensityKind.NOT_STATED:
@@ -174,20 +149,23 @@ def _net(peak: LineIntensity, correction: LineCorrection, i: int, effects: _Effe
     if kind is IntensityKind.NET:
         return _given_net(peak, correction, i, effects, where)
     positions = {p.name: p for p in peak.background}
-    absent = [name for name in correction.background if name not in positions]
+    weights = interpolation_weights(peak) if correction.background is None else correction.background
+    absent = [name for name in weights if name not in positions]
     if absent:
         raise CalibrationError(f"{where}: no background position is called {', '.join(absent)}")
     whole = CountedPosition(name=f"peak {peak.line}", rate_per_s=peak.rate_per_s, counting_time_s=peak.counting_time_s)
-    total = _counted(whole, 1.0, correction, i, effects, where)
-    for name, weight in correction.background.items():
-        total += _counted(positions[name], -weight, correction, i, effects, where)
-    return total
+    total, variance = _counted(whole, 1.0, correction, i, effects, where)
+    for name, weight in weights.items():
+        part, noise = _counted(positions[name], -weight, correction, i, effects, where)
+        total, variance = total + part, variance + noise
+    time = peak.counting_time_s or np.inf  # a missing time has been refused by now
+    return total, max(variance - max(total, 0.0) / time, 0.0)
 
 
 def _counted(
     position: CountedPosition, weight: float, correction: LineCorrection, i: int, effects: _Effects, where: str
-) -> float:
-    """Weighted live rate of one position."""
+) -> tuple[float, float]:
+    """Weighted live rate of one position and its variance by counting."""
     u = position.rate_uncertainty_per_s
     if u is None:
         raise CalibrationError(
@@ -199,11 +177,13 @@ def _counted(
     effects.add(f"counts {position.name}", i, weight * slope * u)
     if correction.dead_time_uncertainty_s:
         effects.add(f"dead time {tau!r}", i, weight * live**2 * correction.dead_time_uncertainty_s)
-    return weight * live
+    return weight * live, (weight * slope * u) ** 2
 
 
-def _given_net(peak: LineIntensity, correction: LineCorrection, i: int, effects: _Effects, where: str) -> float:
-    if correction.background or correction.dead_time_s:
+def _given_net(
+    peak: LineIntensity, correction: LineCorrection, i: int, effects: _Effects, where: str
+) -> tuple[float, float]:
+    if correction.background or correction.background is None or correction.dead_time_s:
         raise CalibrationError(f"{where}: a net intensity has been corrected already; take the correction out")
     if correction.background_rate_per_s is None or peak.counting_time_s is None:
         raise CalibrationError(
@@ -212,7 +192,7 @@ def _given_net(peak: LineIntensity, correction: LineCorrection, i: int, effects:
         )
     variance = (max(peak.rate_per_s, 0.0) + 2.0 * correction.background_rate_per_s) / peak.counting_time_s
     effects.add(f"counts peak {peak.line}", i, float(np.sqrt(variance)))
-    return peak.rate_per_s
+    return peak.rate_per_s, 2.0 * correction.background_rate_per_s / peak.counting_time_s
 
 
 def _overlap_matrix(lines: Sequence[str], corrections: Mapping[str, LineCorrection]) -> FloatArray:
@@ -237,4 +217,5 @@ def rates_of_areas(specimen: str, fits: Sequence[NetAreas]) -> LineRates:
         covariance[start:stop, start:stop] = areas.covariance / areas.live_time_s**2
         start = stop
     rate = np.concatenate([areas.area / areas.live_time_s for areas in fits])
-    return LineRates(specimen=specimen, lines=lines, rate=rate, covariance=covariance)
+    at_zero = np.concatenate([areas.variance_at_zero / areas.live_time_s**2 for areas in fits])
+    return LineRates(specimen=specimen, lines=lines, rate=rate, covariance=covariance, variance_at_zero=at_zero)

@@ -24,8 +24,6 @@ from xrfree.matrix.fundamental import excitation, line_strengths
 
 FloatArray = NDArray[np.float64]
 
-LARGEST_IGNORED = 1e-3
-"""Content (kg/kg) of an element that the model does not know, and that is left out all the same."""
 _STEP = 1e-3
 
 
@@ -33,7 +31,8 @@ class LineTheory:
     """Strengths of named lines in specimens of given contents.
 
     lines : name as the rates have it -> lines of one element that are counted there.
-    elements : whose contents may be given; base : formulas and mass shares of what fills up to 1.
+    elements : whose contents count; all others are part of the base, in standards and specimens alike.
+    base : formulas and mass shares of what fills up to 1.
     areal_density_g_cm2 : of the specimen; infinite where it is thick.
     """
 
@@ -73,9 +72,6 @@ class LineTheory:
         """Strength of a line per unit mass fraction of its element, in a specimen of these contents (kg/kg)."""
         if line not in self._rows:
             raise DomainError(f"no theory for the line {line!r}; there is one for {', '.join(self._rows)}")
-        lost = {e: w for e, w in contents.items() if e not in self._known and w > LARGEST_IGNORED and e != "O"}
-        if lost:
-            raise DomainError(f"the model does not know {', '.join(lost)}, of which there is more than 0.1 %; add them")
         key = tuple((e, float(contents.get(e, 0.0))) for e in sorted(self._known))
         return self._strengths(key)[line]
 

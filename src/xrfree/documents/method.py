@@ -49,6 +49,7 @@ from xrfree.documents._parts import (
     refused,
     section,
 )
+from xrfree.documents.conformity import ConformityDocument
 from xrfree.documents.gates import GateDocument, gates_of
 from xrfree.errors import DocumentError, DomainError
 from xrfree.method import ConditionMatch, Method, Region, UnseenRule, split_group
@@ -141,6 +142,7 @@ class MethodDocument(Document):
     conditions: dict[Name, ConditionMatchDocument]
     unseen: UnseenDocument
     gates: tuple[GateDocument, ...] = ()
+    conformity: ConformityDocument | None = None
 
 
 def load_method(path: Path | str) -> Method:
@@ -164,7 +166,9 @@ def load_method(path: Path | str) -> Method:
             false_positive_risk=document.false_positive_risk,
             ratio_sigma=document.ratio_sigma,
             gates=gates_of(document.gates, path),
-            sha256=identity(document, without=frozenset({"instrument", "second_person_release", "gates"})),
+            sha256=identity(
+                document, without=frozenset({"instrument", "second_person_release", "gates", "conformity"})
+            ),
         )
 
 

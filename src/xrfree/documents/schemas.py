@@ -9,8 +9,10 @@ from typing import Any
 from xrfree.documents._base import Document
 from xrfree.documents.calibration import CalibrationDocument
 from xrfree.documents.certificates import CertificateDocument
+from xrfree.documents.design import DesignDocument
 from xrfree.documents.flowsheet import FlowSheetDocument
 from xrfree.documents.instrument import InstrumentDocument
+from xrfree.documents.line_method import LineMethodDocument
 from xrfree.documents.method import MethodDocument
 from xrfree.documents.weighing import WeighingDocument
 from xrfree.errors import DomainError
@@ -19,8 +21,10 @@ _MODELS: Mapping[str, type[Document]] = MappingProxyType(
     {
         "calibration": CalibrationDocument,
         "certificate": CertificateDocument,
+        "design": DesignDocument,
         "flowsheet": FlowSheetDocument,
         "instrument": InstrumentDocument,
+        "line-method": LineMethodDocument,
         "method": MethodDocument,
         "weighing": WeighingDocument,
     }

@@ -259,14 +259,17 @@ def robust_look(observations: Observations) -> RobustLook:
     `suspects` are materials with a row of weight below 0.1. They are not excluded: that takes a reason.
     """
     x, y = observations.design, observations.response
-    unit = np.sqrt(np.maximum(observations.covariance[:, 0, 0], 0.0) + observations.scatter_scale**2)
+    slopes = np.concatenate([[1.0], -_least_absolute(x, y)])
+    unit = np.sqrt((observations.covariance @ slopes) @ slopes + np.sum((observations.shared @ slopes) ** 2, axis=0))
     unit = np.where(unit > 0.0, unit, float(np.max(unit)) or 1.0)
     a, b = x / unit[:, None], y / unit
     beta = _least_absolute(a, b)
+    stated = bool(np.any(observations.covariance))  # residuals smaller than their stated errors accuse nobody
     scale, weight = 0.0, np.ones(len(b))
     for _ in range(_ROBUST_STEPS):
         residual = b - a @ beta
         scale = float(max(_MAD_TO_SD * np.median(np.abs(residual)), 1e-12 * float(np.max(np.abs(b))), 1e-300))
+        scale = max(scale, 1.0) if stated else scale
         weight = np.clip(1.0 - (residual / (_BISQUARE * scale)) ** 2, 0.0, None) ** 2
         root = np.sqrt(weight)
         following: FloatArray = np.asarray(

@@ -1,0 +1,95 @@
+"""`xrfree calibration-report`, `calibration-status`, `compare-calibrations` and `import-certificates`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from xrfree.calibration import CalibrationStatus
+from xrfree.cli import OK, console
+from xrfree.curves.lifecycle import compare_calibrations, with_status
+from xrfree.curves.review import review_spectra
+from xrfree.documents.calibration import load_calibration, write_calibration
+from xrfree.documents.certificates import load_certificates, save_certificate
+from xrfree.documents.conformity import load_conformity
+from xrfree.errors import XrfreeError
+from xrfree.report.calibration_page import write_calibration_report, write_calibration_workbook
+from xrfree.report.files import prepare_folder, replacing
+from xrfree.report.terminal import printable
+
+
+def report(path: Path, *, out: Path, certificates: Path | None, method: Path | None, workbook: Path | None) -> int:
+    """Write page and workbook of a calibration of spectra."""
+    calibration = load_calibration(path)
+    if not calibration.points:
+        raise XrfreeError(
+            f"{path.name} keeps no points of standards. Curves of line intensities are reviewed when they are made: "
+            "xrfree calibrate-lines --report."
+        )
+    materials = () if certificates is None else load_certificates(certificates)
+    review = review_spectra(calibration, {material.name: material for material in materials})
+    conformity = None if method is None else load_conformity(method)
+    write_calibration_report(out, review, created=dt.datetime.now().astimezone(), conformity=conformity)
+    if workbook is not None:
+        write_calibration_workbook(workbook, review)
+    console.say(f"{len(review.curves)} curves reviewed. Page: {out.resolve()}")
+    return OK
+
+
+def change_status(path: Path, status: str, *, by: str, why: str) -> int:
+    """Approve or supersede; the document is written anew, its numbers and its identity stay."""
+    if status not in (CalibrationStatus.APPROVED, CalibrationStatus.SUPERSEDED):
+        raise XrfreeError(f"'{status}' is no status a calibration can be given; say approved or superseded.")
+    calibration = load_calibration(path)
+    changed = with_status(
+        calibration,
+        CalibrationStatus(status),
+        by=by,
+        at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        why=why,
+    )
+    with replacing(path) as partial:
+        write_calibration(partial, changed)
+    if load_calibration(path).sha256 != calibration.sha256:
+        raise XrfreeError(f"{path.name} changed its identity when it was written. Restore it, and report this fault.")
+    console.say(f"{calibration.name} is {status} now, by {by}: {why}")
+    return OK
+
+
+def compare(old: Path, new: Path) -> int:
+    """Show what changed."""
+    found = compare_calibrations(load_calibration(old), load_calibration(new))
+    table = Table(title=f"{printable(new.name)} against {printable(old.name)}", title_justify="left")
+    table.add_column("line group or curve", no_wrap=True)
+    for heading in ("change, %", "u, %", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for difference in found:
+        table.add_row(
+            Text(printable(difference.name)),
+            f"{100.0 * difference.relative:+.2f}",
+            f"{100.0 * difference.standard_uncertainty:.2f}",
+            "significant" if difference.significant else "",
+        )
+    console.show(table)
+    return OK
+
+
+def import_certificates(path: Path, *, out: Path) -> int:
+    """Write one document per material."""
+    materials = load_certificates(path)
+    prepare_folder(out)
+    for material in materials:
+        name = re.sub(r"[^a-z0-9]+", "-", material.name.lower()).strip("-") or "material"
+        save_certificate(material, out / f"{name}.toml", comment=f"Imported from {path.name}.")
+        refused = [value.component for value in material.refused_values()]
+        if refused:
+            console.note(
+                f"{material.name}: {', '.join(refused)} by a digestion that leaves part of them undissolved; "
+                "calibrations will not use them"
+            )
+    console.say(f"{len(materials)} certificates in {out.resolve()}")
+    return OK

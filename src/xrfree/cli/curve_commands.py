@@ -1,0 +1,168 @@
+"""Commands around calibration curves, certificates and standards; everything heavy is imported when one runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LineMethodOption = Annotated[
+    Path,
+    typer.Option("--method", "-m", metavar="FILE", help="Line method (.toml): lines, corrections, curves."),
+]
+SpecimensOption = Annotated[
+    Path | None,
+    typer.Option("--specimens", "-s", metavar="FILE", help="List (.csv) of form, dilution ... of the specimens."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("calibrate-lines", short_help="Calibrate curves of line intensities.")(calibrate_lines)
+    app.command("assay-lines", short_help="Assay line intensities.")(assay_lines)
+    app.command("calibration-report", short_help="Page and workbook of a calibration.")(calibration_report)
+    app.command("calibration-status", short_help="Approve or supersede a calibration.")(calibration_status)
+    app.command("compare-calibrations", short_help="What changed between two calibrations.")(compare_calibrations)
+    app.command("design-standards", short_help="Plan synthetic standards.")(design_standards)
+    app.command("import-certificates", short_help="Tables and weighing records to certificates.")(import_certificates)
+
+
+def calibrate_lines(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE", help="Tables of intensities of the standards.")],
+    method: LineMethodOption,
+    certificates: Annotated[
+        Path, typer.Option(metavar="PATH", help="Certificates: a .toml, a folder of them, a .csv or .xlsx.")
+    ],
+    specimens: Annotated[
+        Path, typer.Option("--specimens", "-s", metavar="FILE", help="List (.csv) of form, dilution ... of the beads.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Calibration to write (.toml).")],
+    exclude: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Standards to leave out, with reasons (.csv)."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the page (.html).")] = None,
+    workbook: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all numbers (.xlsx).")] = None,
+    name: Annotated[str, typer.Option(metavar="TEXT", help="Name; that of its file if not given.")] = "",
+) -> int:
+    """Calibrate curves of line intensities: wavelength-dispersive tables of standards and their certificates.
+
+    Errors of certificates and counting enter both sides of the regression; too few or collinear standards are refused.
+
+    \b
+    Example:
+      xrfree calibrate-lines beads.csv --method wd.toml --certificates certs/ --specimens beads-list.csv --out may.toml
+    """  # noqa: D301
+    from xrfree.cli import lines
+
+    return lines.calibrate(
+        tables,
+        method=method,
+        certificates=certificates,
+        specimens=specimens,
+        out=out,
+        exclude=exclude,
+        report=report,
+        workbook=workbook,
+        name=name,
+    )
+
+
+def assay_lines(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE", help="Tables of intensities.")],
+    method: LineMethodOption,
+    calibration: Annotated[
+        Path, typer.Option("--calibration", "-c", metavar="FILE", help="Calibration made by `xrfree calibrate-lines`.")
+    ],
+    specimens: Annotated[
+        Path,
+        typer.Option("--specimens", "-s", metavar="FILE", help="List (.csv) of form, dilution ... of the specimens."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the results.")],
+    drift: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Monitors (.csv): line, monitor, reference and present rates.")
+    ] = None,
+    trial: Annotated[bool, typer.Option("--trial", help="Allow a calibration that nobody has approved yet.")] = False,
+) -> int:
+    """Assay line intensities with approved curves: mass fractions with uncertainties, limits and verdicts.
+
+    \b
+    Example:
+      xrfree assay-lines monday.csv --method wd.toml --calibration may.toml --specimens list.csv --out results
+    """  # noqa: D301
+    from xrfree.cli import lines
+
+    return lines.assay(
+        tables, method=method, calibration=calibration, specimens=specimens, out=out, drift=drift, trial=trial
+    )
+
+
+def calibration_report(
+    calibration: Annotated[Path, typer.Argument(metavar="FILE", help="Calibration of spectra (.toml).")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Page to write (.html).")],
+    certificates: Annotated[Path | None, typer.Option(metavar="PATH", help="Certificates of the standards.")] = None,
+    method: Annotated[Path | None, typer.Option(metavar="FILE", help="Its method: which standard it follows.")] = None,
+    workbook: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all numbers (.xlsx).")] = None,
+) -> int:
+    """Page of a calibration: curves, residuals, leverage, leave-one-out, limits, standards, exclusions, history."""
+    from xrfree.cli import calibrations
+
+    return calibrations.report(calibration, out=out, certificates=certificates, method=method, workbook=workbook)
+
+
+def calibration_status(
+    calibration: Annotated[Path, typer.Argument(metavar="FILE", help="Calibration (.toml).")],
+    status: Annotated[str, typer.Argument(metavar="STATUS", help="approved or superseded.")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who decides.")],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why.")],
+) -> int:
+    """Approve or supersede a calibration: who, when and why are kept in its document; its numbers stay."""
+    from xrfree.cli import calibrations
+
+    return calibrations.change_status(calibration, status, by=by, why=why)
+
+
+def compare_calibrations(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Calibration (.toml).")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Calibration (.toml).")],
+) -> int:
+    """What changed between two calibrations, and whether more than their uncertainties explain."""
+    from xrfree.cli import calibrations
+
+    return calibrations.compare(old, new)
+
+
+def design_standards(
+    design: Annotated[Path, typer.Argument(metavar="FILE", help="Design document (.toml): substances and ranges.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the plan.")],
+    existing: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Certificates of standards that are there already.")
+    ] = None,
+) -> int:
+    """Plan synthetic standards whose contents are independent, with weighing sheet and predictions.
+
+    \b
+    Written into the folder of --out:
+      weighing-sheet.csv   what to weigh, with room for what was weighed
+      weighing.toml        the same as a weighing record, to be corrected to what was weighed
+      rates.csv            predicted rates (if the design names a line method)
+      coefficients.csv     predicted uncertainty of every coefficient
+
+    \b
+    Example:
+      xrfree design-standards ree.toml --existing certificates/ --out plan
+    """  # noqa: D301
+    from xrfree.cli import designing
+
+    return designing.run(design, out=out, existing=existing)
+
+
+def import_certificates(
+    table: Annotated[Path, typer.Argument(metavar="FILE", help="Table (.csv, .xlsx) or weighing record (.toml).")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for one document per material.")],
+) -> int:
+    """Certificate documents from a table of reference values, or from weighing records of synthetic standards."""
+    from xrfree.cli import calibrations
+
+    return calibrations.import_certificates(table, out=out)
