@@ -9,7 +9,7 @@ Validation   tests/test_simulation.py: time, seed, pile-up; `quantify` finds the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,25 @@ def simulate(
     )
 
 
+def at_rate(
+    instrument: Instrument,
+    contents: Mapping[str, float] | Composition,
+    specimen: Specimen,
+    condition: str,
+    counts_per_s: float,
+    *,
+    n_channels: int = 2048,
+) -> Instrument:
+    """The instrument with the tube current at which a specimen gives so many counts per second in all channels."""
+    if not (np.isfinite(counts_per_s) and counts_per_s > 0.0):
+        raise DomainError(f"count rate is {counts_per_s}/s, expected a number above 0")
+    rate = float(expected_parts(contents, specimen, instrument, condition, n_channels=n_channels).total.sum())
+    change = float(np.log(counts_per_s / rate))
+    scales = {condition: 0.0, **instrument.log_scale}
+    mine = {key: value + change for key, value in scales.items() if key.partition("/")[0] == condition}
+    return replace(instrument, log_scale={**scales, **mine})
+
+
 def expected_counts(
     contents: Mapping[str, float] | Composition,
     specimen: Specimen,
@@ -95,6 +114,50 @@ def expected_counts(
 
     Raises DomainError for contents that do not sum to 1, and for a condition the instrument does not have.
     """
+    parts = expected_parts(contents, specimen, instrument, condition, groups=groups, n_channels=n_channels)
+    scale = _energy_scale(instrument.conditions[condition])
+    pairs_per_count = instrument.responses[condition].pulse_pair_time_s / live_time_s
+    return _piled_up(live_time_s * parts.total, live_time_s * parts.sharp, pairs_per_count, scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedParts:
+    """What a spectrum is made of, counts per second and channel, before pile-up.
+
+    groups : line groups; lines : their peaks with escape peaks and shoulders, shape (n_groups, n_channels).
+    escape : escape peaks of all lines, which are part of `lines`, shape (n_channels,).
+    scattered : continuum of the tube, then each series of its lines, shape (n_parts, n_channels).
+    sharp : the sum without electronic noise, shape (n_channels,).
+    energy_kev : centres of the channels.
+    """
+
+    groups: tuple[str, ...]
+    lines: FloatArray
+    escape: FloatArray
+    scattered: FloatArray
+    sharp: FloatArray
+    energy_kev: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """The sum of all parts, shape (n_channels,)."""
+        return np.asarray(np.maximum(self.lines.sum(axis=0) + self.scattered.sum(axis=0), 0.0))
+
+    def pile_up(self, pulse_pair_time_s: float, scale: EnergyScale) -> FloatArray:
+        """What pile-up adds to each channel per second (below 0 where it takes more away), shape (n_channels,)."""
+        return _piled_up(self.total, self.sharp, pulse_pair_time_s, scale) - self.total
+
+
+def expected_parts(
+    contents: Mapping[str, float] | Composition,
+    specimen: Specimen,
+    instrument: Instrument,
+    condition: str,
+    *,
+    groups: Sequence[str] | None = None,
+    n_channels: int = 2048,
+) -> ExpectedParts:
+    """Lines and scattered light apart; parameters and errors are those of `expected_counts`."""
     if condition not in instrument.conditions:
         known = ", ".join(instrument.conditions)
         raise DomainError(f"instrument {instrument.name} has no condition '{condition}'; it has {known}")
@@ -102,13 +165,19 @@ def expected_counts(
     model = condition_model(instrument.conditions[condition], instrument.detector, whole.elements)
     shown = _all_groups(model) if groups is None else groups
     expected = templates(model, whole.mass_fraction, specimen.areal_density_g_cm2, shown)
-    scale = _energy_scale(instrument.conditions[condition])
     response = instrument.responses[condition]
-    edges = scale.edges_kev(n_channels)
-    single = live_time_s * _rates(expected, whole, instrument, condition, response, edges)
+    edges = _energy_scale(instrument.conditions[condition]).edges_kev(n_channels)
+    lines, escape, scattered = _rates(expected, whole, instrument, condition, response, edges)
     sharp_response = replace(response, noise_kev=_SHARP_NOISE_KEV)
-    sharp = live_time_s * _rates(expected, whole, instrument, condition, sharp_response, edges)
-    return _piled_up(single, sharp, response.pulse_pair_time_s / live_time_s, scale)
+    sharp_lines, _, sharp_scattered = _rates(expected, whole, instrument, condition, sharp_response, edges)
+    return ExpectedParts(
+        groups=expected.groups,
+        lines=lines,
+        escape=escape,
+        scattered=scattered,
+        sharp=np.maximum(sharp_lines.sum(axis=0) + sharp_scattered.sum(axis=0), 0.0),
+        energy_kev=0.5 * (edges[1:] + edges[:-1]),
+    )
 
 
 def _whole(contents: Mapping[str, float] | Composition) -> Composition:
@@ -149,16 +218,20 @@ def _rates(
     condition: str,
     response: Response,
     edges_kev: FloatArray,
-) -> FloatArray:
-    """Counts per second and channel without pile-up, shape (n_channels,)."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Counts per second and channel without pile-up: line groups, all their escape peaks, parts of scattered light."""
     crystal = instrument.detector.crystal
     spread = spread_lines(expected, edges_kev, response, crystal)
-    rates = _amplitudes(expected, whole, instrument, condition) @ (spread.peaks + response.escape_scale * spread.escape)
+    amplitude = _amplitudes(expected, whole, instrument, condition)
+    escape = response.escape_scale * amplitude[:, None] * spread.escape
+    lines = np.zeros((len(expected.groups), edges_kev.size - 1))
+    np.add.at(lines, expected.cluster_group, amplitude[:, None] * spread.peaks + escape)
     common = np.exp(instrument.log_scale.get(condition, 0.0))
-    for light in (expected.continuum, *expected.tube):
-        scaled = Light(energy_kev=light.energy_kev, strength=common * light.strength)
-        rates += spread_light(scaled, edges_kev, response, crystal)
-    return np.asarray(np.maximum(rates, 0.0))
+    scattered = [
+        spread_light(Light(energy_kev=light.energy_kev, strength=common * light.strength), edges_kev, response, crystal)
+        for light in (expected.continuum, *expected.tube)
+    ]
+    return lines, escape.sum(axis=0), np.array(scattered)
 
 
 def _amplitudes(expected: Templates, whole: Composition, instrument: Instrument, condition: str) -> FloatArray:

@@ -359,6 +359,110 @@ def calibrate_instrument(
     )
 
 
+InstrumentArgument = Annotated[Path, typer.Argument(metavar="INSTRUMENT", help="Instrument document (.toml).")]
+CompositionsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SPECIMENS", help="List (.csv) of specimens with their composition as measured in the column formula."
+    ),
+]
+
+
+@app.command("plan", short_help="Predict a measurement: precision, limits, best split of the time.")
+def plan_measurement(
+    instrument: InstrumentArgument,
+    specimens: CompositionsArgument,
+    time: Annotated[float, typer.Option(metavar="S", help="Seconds for all conditions together.")] = 600.0,
+    specimen: Annotated[str, typer.Option(metavar="NAME", help="Specimen of the list, if it has several.")] = "",
+    analyte: Annotated[
+        list[str] | None,
+        typer.Option("--analyte", "-a", metavar="ELEMENT", help="May be given several times; else La Ce Pr Nd Sm Nb."),
+    ] = None,
+    kv: Annotated[
+        list[float] | None, typer.Option("--kv", metavar="KV", help="Tube voltage to consider; several times.")
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", metavar="EL:UM", help="Filter to consider, Ag:50, Al:200+Ti:10 or none; several times."
+        ),
+    ] = None,
+    base: Annotated[
+        str, typer.Option(metavar="NAME", help="Condition whose geometry and detector --kv and --filter share.")
+    ] = "",
+    most_rate: Annotated[
+        float, typer.Option("--most-rate", metavar="N", help="Counts/s to which the tube current is lowered.")
+    ] = float("inf"),
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write a table (.csv).")] = None,
+) -> int:
+    """Plan a measurement before it is made: what each condition would give, and how to split the time.
+
+    Without --kv and --filter the conditions of the instrument are the choices; with them, every combination.
+    Precision is what Poisson counts allow with all lines, background, energy scale and width free.
+
+    \b
+    Example:
+      xrfree plan bench.toml ore.csv --kv 15 --kv 50 --filter none --filter Ag:50 --most-rate 80000
+    """  # noqa: D301
+    from xrfree.cli import planning
+
+    return planning.run(
+        planning.Request(
+            instrument=instrument,
+            specimens=specimens,
+            specimen=specimen,
+            analytes=analyte or ("La", "Ce", "Pr", "Nd", "Sm", "Nb"),
+            time_s=time,
+            voltages_kv=kv or (),
+            filters=filters or (),
+            base=base,
+            most_counts_per_s=most_rate,
+            out=out,
+        )
+    )
+
+
+@app.command("simulate", short_help="Write spectra of given compositions.")
+def simulate_spectra(
+    instrument: InstrumentArgument,
+    specimens: CompositionsArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File or folder to write.")],
+    time: Annotated[float, typer.Option(metavar="S", help="Live time of each spectrum, seconds.")] = 600.0,
+    condition: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Condition of the instrument; several times. Else all.")
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(metavar="N", help="Counts/s of each spectrum; else what the calibrated instrument gives.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the counting noise; the same gives the same.")] = 1,
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="hdf5, emsa or csv, if the suffix of OUT does not say it.")
+    ] = "",
+) -> int:
+    """Simulate spectra with counting noise, as the instrument would record them.
+
+    They come from the model that the assays use: good for training and trials, no proof of accuracy.
+
+    \b
+    Example:
+      xrfree simulate bench.toml ores.csv spectra/ --to csv --time 300 --rate 80000
+    """  # noqa: D301
+    from xrfree.cli import simulating
+
+    return simulating.run(
+        simulating.Request(
+            instrument=instrument,
+            specimens=specimens,
+            out=out,
+            time_s=time,
+            conditions=tuple(condition or ()),
+            seed=seed,
+            to=to,
+            rate_per_s=rate,
+        )
+    )
+
+
 @app.command(short_help="Show and draw a spectrum file.")
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Spectrum file of any known format.")],

@@ -23,7 +23,7 @@ def run(paths: Sequence[Path], *, to: str = "", profile: Path | None = None) -> 
     *inputs, out = paths
     if not inputs:
         raise XrfreeError("convert needs at least one input and an output: xrfree convert IN... OUT")
-    kind = _kind(out, to)
+    kind = output_kind(out, to)
     stated = None if profile is None else load_profile(profile)
     measurements: list[Measurement] = []
     refusals: list[Refusal] = []
@@ -34,13 +34,13 @@ def run(paths: Sequence[Path], *, to: str = "", profile: Path | None = None) -> 
             refusals.append(refusal(path, "", error))
     console.note_refusals(refusals)
     if measurements:
-        _write(out, kind, measurements)
+        write_measurements(out, kind, measurements)
     n_spectra = sum(len(measurement.spectra) for measurement in measurements)
     console.say(f"{n_spectra} spectra of {len(measurements)} measurements converted, {len(refusals)} files refused")
     return REFUSED if refusals or not measurements else OK
 
 
-def _kind(out: Path, to: str) -> str:
+def output_kind(out: Path, to: str) -> str:
     """The format asked for, by name or by the suffix of the output."""
     by_suffix = _SUFFIXES.get(out.suffix.lower(), "") if not out.is_dir() else ""
     if to and to not in _ENDINGS:
@@ -52,7 +52,8 @@ def _kind(out: Path, to: str) -> str:
     return to or by_suffix
 
 
-def _write(out: Path, kind: str, measurements: Sequence[Measurement]) -> None:
+def write_measurements(out: Path, kind: str, measurements: Sequence[Measurement]) -> None:
+    """Write into one file, or into a folder with one file per spectrum (per measurement for HDF5)."""
     single = out.suffix.lower() in _SUFFIXES and not out.is_dir()
     if single and kind == "hdf5":
         write_hdf5(out, measurements)

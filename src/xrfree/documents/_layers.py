@@ -12,6 +12,7 @@ from pydantic import model_validator
 from xrfree.atomic import _tables, atomic_number, parse_formula
 from xrfree.documents._base import Document
 from xrfree.documents._parts import Formula, NotNegative, Positive, exact_in_unit, exactly_one, refused
+from xrfree.errors import DomainError
 from xrfree.instrument import Absorber
 
 UM_PER_CM = 1e4
@@ -109,6 +110,22 @@ def areal_density_g_cm2(*, thickness_um: float, density_g_cm3: float) -> float:
 def absorber(document: LayerDocument) -> Absorber:
     """The layer that a document describes."""
     return document.absorber(document.formula)
+
+
+def layer_of_text(text: str) -> Absorber:
+    """Layer of an element written as symbol and micrometres, "Ag:50"."""
+    formula, _, thickness = text.strip().partition(":")
+    density = element_density_g_cm3(formula)
+    if density is None:
+        raise DomainError(
+            f"filter '{text}': '{formula}' is not an element; write symbol and micrometres, such as Ag:50"
+        )
+    try:
+        thickness_um = float(thickness)
+    except ValueError:
+        raise DomainError(f"filter '{text}' has no thickness; write symbol and micrometres, such as Ag:50") from None
+    mass = areal_density_g_cm2(thickness_um=thickness_um, density_g_cm3=density)
+    return Absorber(formula=formula, areal_density_g_cm2=mass)
 
 
 def path_absorbers(document: PathLayerDocument) -> tuple[Absorber, ...]:

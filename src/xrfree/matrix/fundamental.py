@@ -42,7 +42,7 @@ class Excitation:
     elements : all elements the specimen may contain; order of every mass-fraction vector.
     groups : (element, subshell) that the tube ionises; group_element their index into `elements`.
     lines : emitted lines that are wanted; line_group their index into `groups`.
-    exciting_group, exciting_fraction : of the lines that excite others, whether they are wanted or not.
+    exciting_lines : lines that excite others, whether they are wanted or not; exciting_group, exciting_fraction theirs.
     flux : shape (n_energies,), tube photons per quadrature node behind the filters.
     """
 
@@ -61,6 +61,7 @@ class Excitation:
     tube_attenuation: FloatArray
     line_attenuation: FloatArray
     group_production: FloatArray
+    exciting_lines: tuple[XrayLine, ...]
     exciting_group: IntArray
     exciting_fraction: FloatArray
     exciting_attenuation: FloatArray
@@ -244,6 +245,7 @@ def excitation(
         tube_attenuation=_attenuation_table(elements, energy),
         line_attenuation=_attenuation_table(elements, line_energy),
         group_production=_production_table(groups, energy),
+        exciting_lines=tuple(line for _, line in exciting),
         exciting_group=np.array([index for index, _ in exciting], dtype=np.int64),
         exciting_fraction=np.array([line.line_fraction for _, line in exciting]),
         exciting_attenuation=_attenuation_table(elements, exciting_energy),

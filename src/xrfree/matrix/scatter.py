@@ -171,7 +171,7 @@ def _rayleigh_part(
     photons: FloatArray,
 ) -> _Part:
     strength = photons * _table("rayleigh_differential", elements, energy, condition.scattering_angle_rad)
-    return _part(condition, detector, elements, strength, energy, energy)
+    return _part(condition, detector, elements, strength, _attenuation_table(elements, energy), energy)
 
 
 def _compton_part(
@@ -187,7 +187,8 @@ def _compton_part(
     share = np.array([momentum_shares(e) for e in elements])
     after = np.maximum(compton_energy(energy[:, None], MOMENTUM, angle), 0.3)
     strength = (total[:, :, None] * share[:, None, :]).reshape(len(elements), -1)
-    return _part(condition, detector, elements, strength, np.repeat(energy, MOMENTUM.size), after.ravel())
+    before = np.repeat(_attenuation_table(elements, energy), MOMENTUM.size, axis=1)
+    return _part(condition, detector, elements, strength, before, after.ravel())
 
 
 def momentum_shares(element: str) -> FloatArray:
@@ -216,13 +217,13 @@ def _part(
     detector: Detector,
     elements: Sequence[str],
     strength: FloatArray,
-    before: FloatArray,
+    before_attenuation: FloatArray,
     after: FloatArray,
 ) -> _Part:
     return _Part(
         energy_kev=after,
         strength=strength,
-        before_attenuation=_attenuation_table(elements, before),
+        before_attenuation=before_attenuation,
         after_attenuation=_attenuation_table(elements, after),
         efficiency=detector_efficiency(detector, condition, after),
     )
