@@ -11,7 +11,13 @@ FloatArray = NDArray[np.float64]
 COMPONENTS = ("Fe", "La", "Ce", "Pr", "Nd", "Sm", "Nb", "Th")
 
 
-def random_plant(n_steps: int, rng: np.random.Generator, *, components: tuple[str, ...] = COMPONENTS) -> list[Stream]:
+def random_plant(
+    n_steps: int,
+    rng: np.random.Generator,
+    *,
+    components: tuple[str, ...] = COMPONENTS,
+    shares: tuple[float, float, float] = (6.0, 1.0, 2.0),
+) -> list[Stream]:
     """True streams of a chain of separators with recycles: each step has a concentrate, a tailing and a middling.
 
     The concentrate feeds the next step, the middling goes back one step, the tailing leaves the plant.
@@ -20,7 +26,7 @@ def random_plant(n_steps: int, rng: np.random.Generator, *, components: tuple[st
     grade = rng.uniform(0.005, 0.05, n)
     grade[0] = 0.35
     # amounts of dry mass (0) and components (1 ...) through each step: a linear system of splits
-    split = rng.dirichlet([6.0, 1.0, 2.0], size=(n_steps, n + 1))
+    split = rng.dirichlet(shares, size=(n_steps, n + 1))
     split[:, 0] = split[:, 1:].mean(axis=1)
     amounts = np.zeros((n_steps, n + 1))
     for k in range(n + 1):

@@ -58,11 +58,12 @@ def find_gross_errors(sheet: FlowSheet, *, false_alarm: float = 0.05) -> Verdict
     found: list[GrossError] = []
     while len(found) < MOST_FOUND and balance.freedom > 0:
         z = balance.test_statistics
-        worst = int(np.argmax(z))
-        if z[worst] <= critical_value(int(np.sum(z > 0.0)), false_alarm=false_alarm):
+        suspects = np.flatnonzero(z >= (1.0 - SAME) * z.max())
+        worst = int(suspects[0])  # a mass before its moisture, which it cannot be told from
+        if z.max() <= critical_value(int(np.sum(z > 0.0)), false_alarm=false_alarm):
             break
         variable = balance.variables[worst]
-        same = [balance.variables[i] for i in np.flatnonzero(z >= (1.0 - SAME) * z[worst]) if i != worst]
+        same = [balance.variables[i] for i in suspects[1:]]
         measured = float(balance.values[worst] + balance.adjusted[worst])
         left_out.append(variable)
         balance = reconcile(sheet, unmeasured=left_out)

@@ -21,7 +21,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.linalg import SuperLU, splu
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from xrfree.errors import DomainError, NotConvergedError
 from xrfree.flow.sheet import OUTSIDE, FlowSheet, Measured, Stream
@@ -32,6 +32,8 @@ IntArray = NDArray[np.intp]
 MOST_ITERATIONS = 100
 TOLERANCE = 1e-9
 """Of the last step, relative to the size of each quantity; what it leaves of the balances is its square."""
+ROUNDING = 1e-6
+"""Steps below this that do not become smaller are rounding of quantities that the balances hardly determine."""
 FREEDOM = 100.0
 """Standard deviation of an unmeasured quantity in one iteration, in units of its size."""
 UNDETERMINED = 0.5
@@ -140,23 +142,37 @@ class Balance:
         return np.asarray(u)
 
     @cached_property
-    def test_statistics(self) -> FloatArray:
-        """Measurement test of maximum power, |z| of each measured quantity; 0 where the balances cannot tell.
-
-        d = V⁻¹ (y - v) = Aᵀ λ,  z = d / √diag(Aᵀ S⁻¹ A)      Mah & Tamhane, AIChE J. 28 (1982) 828
-        """
-        d = self._jacobian.T @ self._multipliers
-        variance = np.zeros(len(d))
+    def _test_variance(self) -> FloatArray:
+        """Variance of d = V⁻¹ (y - v) of each measured quantity, diag(Aᵀ S⁻¹ A); 0 where the balances cannot tell."""
         jacobian = self._jacobian.tocsc()
-        for start in range(0, len(d), _COLUMNS_AT_ONCE):
+        variance = np.zeros(jacobian.shape[1])
+        for start in range(0, len(variance), _COLUMNS_AT_ONCE):
             block = np.asarray(jacobian[:, start : start + _COLUMNS_AT_ONCE].todense())
             variance[start : start + block.shape[1]] = np.sum(block * self._factor.solve(block), axis=0)
         # What only unmeasured quantities could contradict has no variance left but rounding.
         own = self._covariance.diagonal()
         telling = self.measured & (own > 0.0) & (variance * own > 1e-6)
+        return np.asarray(np.where(telling, variance, 0.0))
+
+    @cached_property
+    def test_statistics(self) -> FloatArray:
+        """Measurement test of maximum power, |z| of each measured quantity; 0 where the balances cannot tell.
+
+        d = V⁻¹ (y - v) = Aᵀ λ,  z = d / √diag(Aᵀ S⁻¹ A)      Mah & Tamhane, AIChE J. 28 (1982) 828
+        """
+        d, variance = self._jacobian.T @ self._multipliers, self._test_variance
+        telling = variance > 0.0
         z = np.zeros(len(d))
         z[telling] = np.abs(d[telling]) / np.sqrt(variance[telling])
         return z
+
+    def detectable(self, *, critical: float, power: float = 0.95) -> FloatArray:
+        """Gross error of each quantity that its test finds with this power; infinite where the balances cannot tell.
+
+        critical : |z| beyond which a measurement is suspected.
+        """
+        with np.errstate(divide="ignore"):
+            return np.asarray((critical - norm.isf(power)) / np.sqrt(self._test_variance))
 
     def dry_mass(self, stream: str) -> Measured:
         """Dry mass of a stream, kg."""
@@ -268,7 +284,7 @@ def reconcile(
         moved = y - half.T @ multipliers
         history.append(float(np.max(np.abs(moved - v) / layout.size)))
         v = moved
-        if history[-1] < TOLERANCE:
+        if history[-1] < TOLERANCE or (history[-1] < ROUNDING and history[-1] > 0.5 * history[-2]):
             return Balance(
                 sheet=sheet,
                 variables=layout.variables,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xrfree.flow.gross_errors import GrossError, Unaccounted, Verdict
+from xrfree.flow.gross_errors import GrossError, Unaccounted, Verdict, critical_value
 from xrfree.flow.lots import Lot, Plausibility, ancestors
 from xrfree.flow.reconciliation import Balance
 from xrfree.flow.sheet import OUTSIDE, Measured
@@ -21,7 +21,16 @@ from xrfree.report.tables import csv_text, safe_cell
 SIGNIFICANT = 2.0
 """Imbalances beyond so many standard uncertainties are named."""
 KILOGRAMS = {"kg": 1.0, "t": 1000.0}
-BALANCE_COLUMNS = ("stream", "quantity", "unit", "measured", "reconciled", "standard_uncertainty", "z")
+BALANCE_COLUMNS = (
+    "stream",
+    "quantity",
+    "unit",
+    "measured",
+    "reconciled",
+    "standard_uncertainty",
+    "z",
+    "detectable_error",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,16 +87,26 @@ def flow_diagram(balance: Balance, quantity: str, mass_unit: str) -> str:
 
 
 def write_balance_csv(path: Path, verdict: Verdict) -> None:
-    """All quantities, measured and reconciled, in kg and kg/kg with all digits."""
+    """All quantities, measured and reconciled, in kg and kg/kg with all digits.
+
+    detectable_error : the gross error that the measurement test finds in 95 of 100 cases; empty where it finds none.
+    """
     balance = verdict.balance
     z = verdict.first.test_statistics
+    critical = critical_value(int((z > 0.0).sum()), false_alarm=verdict.false_alarm)
+    detectable = verdict.first.detectable(critical=critical)
     rows = []
     for i, (stream, what) in enumerate(balance.variables):
         measured = repr(float(verdict.first.values[i] + verdict.first.adjusted[i])) if verdict.first.measured[i] else ""
         u = float(balance.standard_uncertainty[i])
-        numbers = (measured, repr(float(balance.values[i])), repr(u) if math.isfinite(u) else "", repr(float(z[i])))
+        least = float(detectable[i])
+        numbers = (measured, repr(float(balance.values[i])), _digits(u), repr(float(z[i])), _digits(least))
         rows.append((safe_cell(stream), what, "kg" if what == "mass" else "kg/kg", *numbers))
     write_text(path, csv_text(BALANCE_COLUMNS, rows))
+
+
+def _digits(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""
 
 
 def _mass(amount: Measured, unit: str) -> tuple[str, str]:
