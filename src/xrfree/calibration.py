@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -152,6 +152,14 @@ class Validity:
                     f"({span.low:.4g} to {span.high:.4g})"
                 )
         return tuple(found)
+
+
+def validity_of_points(points: Sequence[StandardPoint]) -> Validity:
+    """Range of each element over the standards of a calibration of spectra, kg/kg of the specimen."""
+    certified: dict[str, list[float]] = {}
+    for point in points:
+        certified.setdefault(point.group.rpartition("/")[2].partition(" ")[0], []).append(point.certified)
+    return Validity(ranges=tuple(ContentRange(element=e, low=min(w), high=max(w)) for e, w in certified.items()))
 
 
 class CalibrationStatus(StrEnum):

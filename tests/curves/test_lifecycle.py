@@ -11,8 +11,10 @@ from xrfree.calibration import (
     CurveModel,
     ExcludedStandard,
     ModelKind,
+    StandardPoint,
     StatusChange,
     Validity,
+    validity_of_points,
 )
 from xrfree.curves.lifecycle import compare_calibrations, require_usable, with_status
 from xrfree.documents.calibration import calibration_sha256, load_calibration, write_calibration
@@ -123,3 +125,21 @@ def test_a_range_upside_down_and_a_silent_exclusion_are_refused():
         ContentRange(element="La", low=0.1, high=0.0)
     with pytest.raises(DomainError, match="without a reason"):
         ExcludedStandard(material="B07", reason="")
+
+
+def test_ranges_of_a_calibration_of_spectra_are_those_of_its_standards():
+    points = [
+        StandardPoint(
+            material=f"S{i}",
+            group=group,
+            certified=content,
+            certified_uncertainty=1e-5,
+            found=content,
+            found_uncertainty=1e-5,
+        )
+        for group in ("low/band/La L", "high/heavy/Nb K")
+        for i, content in enumerate((0.001, 0.02))
+    ]
+    validity = validity_of_points(points)
+    assert [(r.element, r.low, r.high) for r in validity.ranges] == [("La", 0.001, 0.02), ("Nb", 0.001, 0.02)]
+    assert len(validity.warnings({"La": 0.03, "Nb": 0.01, "Fe": 0.6})) == 1

@@ -298,6 +298,9 @@ def calibrate(
     name: Annotated[
         str, typer.Option(metavar="TEXT", help="Name of the calibration; the name of its file if not given.")
     ] = "",
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Standards to leave out, with reasons (.csv).")
+    ] = None,
 ) -> int:
     """Calibrate: sensitivities of the elements from measured standards and their certificates.
 
@@ -319,6 +322,7 @@ def calibrate(
         specimens=specimens,
         profile=profile,
         name=name,
+        exclude=exclude,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,11 +12,13 @@ from xrfree.areas import FitVerdict
 from xrfree.atomic import parse_formula
 from xrfree.batch.assaying import partly_matched, specimen_of
 from xrfree.batch.catalogue import Inputs
+from xrfree.calibration import ExcludedStandard, validity_of_points
 from xrfree.calibration_fit import calibrate
 from xrfree.cli import OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, load_spectra
 from xrfree.documents.calibration import write_calibration
 from xrfree.documents.certificates import load_certificates
+from xrfree.documents.curve_tables import load_exclusions
 from xrfree.documents.instrument import write_instrument
 from xrfree.documents.specimens import SpecimenEntry
 from xrfree.errors import DomainError, XrfreeError
@@ -43,14 +46,16 @@ def run(
     specimens: Path | None,
     profile: Path | None,
     name: str,
+    exclude: Path | None = None,
 ) -> int:
-    """Calibrate with all standards among the measurements."""
+    """Calibrate with all standards among the measurements but those that `exclude` leaves out, with reasons."""
     documents = load_documents(method, instrument=instrument, specimens=specimens)
     materials = {material.name: material for material in load_certificates(certificates)}
     prepare_folder(out.resolve().parent)
     inputs = load_spectra(paths, profile=profile, exclude=[method, certificates, out, instrument, specimens])
     prepared = prepare(documents.method, documents.instrument)
-    standards = _with_role(inputs, documents.specimens)
+    exclusions = () if exclude is None else load_exclusions(exclude)
+    standards = _not_excluded(_with_role(inputs, documents.specimens), exclusions)
 
     def checked(measurement: Measurement) -> Measurement:
         if measurement.specimen not in materials:
@@ -72,6 +77,7 @@ def run(
             prepared,
             name=name or out.stem,
         )
+    found = replace(found, validity=validity_of_points(found.points), exclusions=exclusions)
     with replacing(out) as partial:
         write_calibration(partial, found)
     console.show(calibration_table(found))
@@ -89,6 +95,21 @@ def _with_role(inputs: Inputs, entries: Mapping[str, SpecimenEntry] | None) -> l
         (standards if standing else others).append(measurement)
     _note_left_out(others, "their role is not standard or blank")
     return standards
+
+
+def _not_excluded(standards: Sequence[Measurement], exclusions: Sequence[ExcludedStandard]) -> list[Measurement]:
+    """Standards without the excluded ones; spectra are calibrated as a whole: an exclusion is for all line groups."""
+    for exclusion in exclusions:
+        if exclusion.curve:
+            raise XrfreeError(
+                f"{exclusion.material} is to be left out of {exclusion.curve} only; a calibration of spectra leaves a "
+                "standard out of all line groups. Empty the column curve."
+            )
+    gone = {exclusion.material for exclusion in exclusions}
+    absent = gone - {standard.specimen for standard in standards}
+    if absent:
+        raise XrfreeError(f"{', '.join(sorted(absent))} cannot be left out: there is no such standard.")
+    return [standard for standard in standards if standard.specimen not in gone]
 
 
 def _note_left_out(measurements: Sequence[Measurement], why: str) -> None:
