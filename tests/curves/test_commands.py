@@ -101,6 +101,7 @@ def calibrated(laboratory):
     code = _run(
         "calibrate-lines",
         folder / "standards.csv",
+        "--pls",
         method=folder / "method.toml",
         certificates=folder / "certificates",
         specimens=folder / "beads.csv",
@@ -256,3 +257,34 @@ def test_a_wrong_line_method_is_refused(wd, tmp_path, change, message):
     (tmp_path / "m.toml").write_text(_method_text(wd).replace(*change), encoding="utf-8")
     with pytest.raises(DocumentError, match=message):
         load_line_method(tmp_path / "m.toml")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("S1,,cracked,A,today", "no measurement is left"),
+        ("S9,,cracked,A,today", "S9 cannot be left out"),
+        ("S1,La,cracked,A,today", "Empty the column curve"),
+        ("S1,,,A,today", "without a reason"),
+    ],
+)
+def test_standards_of_spectra_are_left_out_for_a_reason(tmp_path, capsys, rows, message):
+    (tmp_path / "in").mkdir()
+    spectra = shipped_path("spectra", "demo")
+    for condition in ("low", "high"):
+        text = (spectra / f"hematite.{condition}.csv").read_text(encoding="utf-8")
+        (tmp_path / "in" / f"S1.{condition}.csv").write_text(text.replace("hematite", "S1"), encoding="utf-8")
+    (tmp_path / "c.csv").write_text(
+        "specimen,component,mass_fraction,between_laboratory_sd,basis\nS1,Fe,0.6,0.001,dry\n", encoding="utf-8"
+    )
+    (tmp_path / "out.csv").write_text(f"material,curve,reason,by,at\n{rows}\n", encoding="utf-8")
+    code = _run(
+        "calibrate",
+        tmp_path / "in",
+        method=shipped_path("methods", "iron-ore-edxrf.toml"),
+        certificates=tmp_path / "c.csv",
+        out=tmp_path / "may.toml",
+        exclude=tmp_path / "out.csv",
+    )
+    assert code == 1
+    assert message in capsys.readouterr().err

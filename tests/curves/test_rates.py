@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from xrfree.curves.rates import LineRates, corrected_rates, interpolation_weights, live_rate
-from xrfree.errors import CalibrationError, DomainError
+from xrfree.errors import CalibrationError, DomainError, SpectrumFileError
 from xrfree.intensities import CountedPosition, IntensityKind, LineIntensities, LineIntensity
 from xrfree.line_method import KnownOverlap, LineCorrection
+from xrfree.readers import read_intensities
 
 GROSS = IntensityKind.GROSS
 
@@ -119,3 +120,24 @@ def test_a_net_intensity_keeps_its_value():
     rates = corrected_rates(_of(line), {"La-LA1": LineCorrection(background_rate_per_s=50.0)})
     assert rates.rate[0] == -3.0
     assert rates.covariance[0, 0] == pytest.approx(100.0 / 20.0)
+
+
+@pytest.mark.parametrize("name", ["rigaku_zsx_wdxrf_excerpt.csv", "spectraplus_wdxrf_excerpt.txt"])
+def test_tables_of_real_spectrometers_become_rates(shared, name):
+    """They say neither kind nor counting time: refused as they are, corrected with what the method states."""
+    path = shared / "spectra" / "real" / "excerpts" / name
+    if not path.is_file():
+        pytest.skip(f"no {path.name} among the shared spectra")
+    try:
+        measured = read_intensities(path)
+    except SpectrumFileError as told:
+        assert "holds contents" in str(told)  # an export of results, not of intensities
+        return
+    one = measured[0]
+    lines = [line for line, found in one.lines.items() if found.rate_per_s >= 0.0]
+    with pytest.raises(CalibrationError, match="gross or net"):
+        corrected_rates(one, {line: LineCorrection() for line in lines})
+    stated = LineCorrection(kind=IntensityKind.NET, counting_time_s=20.0, background_rate_per_s=100.0)
+    rates = corrected_rates(one, dict.fromkeys(lines, stated))
+    assert rates.rate == pytest.approx([one.lines[line].rate_per_s for line in lines])
+    assert np.diag(rates.covariance) == pytest.approx((rates.rate + 200.0) / 20.0)

@@ -44,6 +44,7 @@ def calibrate_lines(
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the page (.html).")] = None,
     workbook: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all numbers (.xlsx).")] = None,
+    pls: Annotated[bool, typer.Option("--pls", help="Compare with partial least squares (extra ml).")] = False,
     name: Annotated[str, typer.Option(metavar="TEXT", help="Name; that of its file if not given.")] = "",
 ) -> int:
     """Calibrate curves of line intensities: wavelength-dispersive tables of standards and their certificates.
@@ -65,6 +66,7 @@ def calibrate_lines(
         exclude=exclude,
         report=report,
         workbook=workbook,
+        pls=pls,
         name=name,
     )
 

@@ -13,6 +13,7 @@ from xrfree.curves.calibrating import Standard, calibrate_lines, theory_of
 from xrfree.curves.drift import DriftCorrection, drift_corrections, without_drift
 from xrfree.curves.lifecycle import require_usable
 from xrfree.curves.models import Factors
+from xrfree.curves.pls import pls_comparison
 from xrfree.curves.rates import LineRates, corrected_rates
 from xrfree.curves.review import review_lines
 from xrfree.documents.calibration import load_calibration, write_calibration
@@ -44,6 +45,7 @@ def calibrate(
     exclude: Path | None,
     report: Path | None,
     workbook: Path | None,
+    pls: bool,
     name: str,
 ) -> int:
     """Calibrate with all specimens of the tables that have a certificate."""
@@ -95,10 +97,21 @@ def calibrate(
             f"  {curve.name}: {len(curve.regression.observations.distinct_materials)} materials, leave-one-out rms "
             f"{1e6 * curve.left_out.rms:.3g} mg/kg, extra scatter {100.0 * curve.regression.scatter:.2g} %"
         )
+    if pls:
+        _say_partial_least_squares(procedure, standards)
     if conformity is not None:
         console.say(conformity.statement())
     console.say(f"A draft until it is approved (xrfree calibration-status). Calibration: {out.resolve()}")
     return OK
+
+
+def _say_partial_least_squares(method: LineMethod, standards: Sequence[Standard]) -> None:
+    for analyte in method.analytes:
+        found = pls_comparison(analyte, standards)
+        console.say(
+            f"  {analyte} by partial least squares ({found.n_components} components): leave-one-out rms "
+            f"{1e6 * found.leave_one_out_rms:.3g} mg/kg"
+        )
 
 
 def _entry(measured: LineIntensities, entries: Mapping[str, SpecimenEntry], path: Path) -> SpecimenEntry:
