@@ -122,18 +122,16 @@ def test_a_net_intensity_keeps_its_value():
     assert rates.covariance[0, 0] == pytest.approx(100.0 / 20.0)
 
 
-@pytest.mark.parametrize("name", ["rigaku_zsx_wdxrf_excerpt.csv", "spectraplus_wdxrf_excerpt.txt"])
-def test_tables_of_real_spectrometers_become_rates(shared, name):
-    """They say neither kind nor counting time: refused as they are, corrected with what the method states."""
+def _excerpt(shared, name):
     path = shared / "spectra" / "real" / "excerpts" / name
     if not path.is_file():
         pytest.skip(f"no {path.name} among the shared spectra")
-    try:
-        measured = read_intensities(path)
-    except SpectrumFileError as told:
-        assert "holds contents" in str(told)  # an export of results, not of intensities
-        return
-    one = measured[0]
+    return path
+
+
+def test_a_table_of_a_real_spectrometer_becomes_rates(shared):
+    """It says neither kind nor counting time: refused as it is, corrected with what the method states."""
+    one = read_intensities(_excerpt(shared, "spectraplus_wdxrf_excerpt.txt"))[0]
     lines = [line for line, found in one.lines.items() if found.rate_per_s >= 0.0]
     with pytest.raises(CalibrationError, match="gross or net"):
         corrected_rates(one, {line: LineCorrection() for line in lines})
@@ -141,3 +139,8 @@ def test_tables_of_real_spectrometers_become_rates(shared, name):
     rates = corrected_rates(one, dict.fromkeys(lines, stated))
     assert rates.rate == pytest.approx([one.lines[line].rate_per_s for line in lines])
     assert np.diag(rates.covariance) == pytest.approx((rates.rate + 200.0) / 20.0)
+
+
+def test_an_export_of_contents_is_not_taken_for_intensities(shared):
+    with pytest.raises(SpectrumFileError, match="holds contents"):
+        read_intensities(_excerpt(shared, "rigaku_zsx_wdxrf_excerpt.csv"))
