@@ -18,6 +18,10 @@ PAIR_ENERGY_KEV: Mapping[str, float] = MappingProxyType({"Si": 0.00365, "Ge": 0.
 """Mean energy (keV) that makes one electron-hole pair."""
 
 
+MOST_TUBE_ENERGIES = 400
+"""Of a tube spectrum from outside: every one costs time in every matrix correction."""
+
+
 def _positive(name: str, value: float, *, zero: bool = False) -> None:
     if not np.isfinite(value) or value < 0.0 or (value == 0.0 and not zero):
         raise DomainError(f"{name} is {value}, expected a number {'of 0 or more' if zero else 'above 0'}")
@@ -36,23 +40,60 @@ class Absorber:
         _positive(f"areal density of {self.formula}", self.areal_density_g_cm2, zero=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TubeSpectrum:
+    """Measured or otherwise calculated spectrum of a tube, as it leaves the window, in the place of the formulas.
+
+    energy_kev, flux : continuum, photons / (s sr mA keV), straight between the energies and 0 outside; shapes (n,).
+    line_series : "K-L", "L3-M" ... of each line; line_energy_kev, line_flux : photons / (s sr mA); shapes (n_lines,).
+    Any common unit of the fluxes will do where the instrument's scales are calibrated.
+    """
+
+    energy_kev: NDArray[np.float64]
+    flux: NDArray[np.float64]
+    line_series: tuple[str, ...] = ()
+    line_energy_kev: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    line_flux: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        """Check lengths, signs and order; freeze the arrays."""
+        n, n_lines = len(self.energy_kev), len(self.line_series)
+        for name, size in (("energy_kev", n), ("flux", n), ("line_energy_kev", n_lines), ("line_flux", n_lines)):
+            array = np.array(getattr(self, name), dtype=np.float64)
+            if array.shape != (size,) or not np.isfinite(array).all() or np.any(array < 0.0):
+                raise DomainError(f"{name} of the tube spectrum needs {size} numbers of 0 or more")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        if not 2 <= n <= MOST_TUBE_ENERGIES or np.any(np.diff(self.energy_kev) <= 0.0):
+            raise DomainError(
+                f"the tube spectrum needs 2 to {MOST_TUBE_ENERGIES} energies that rise, got {n}; "
+                "average it over wider steps"
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tube:
-    """An X-ray tube: anode, voltage (kV), window, and the angles of electrons and photons to the anode's surface."""
+    """An X-ray tube: anode, voltage (kV), window, and the angles of electrons and photons to the anode's surface.
+
+    spectrum : what leaves the tube, if it is known otherwise than by the formulas; the window is part of it then.
+    """
 
     anode: str
     voltage_kv: float
     window: tuple[Absorber, ...] = ()
     electron_incidence_rad: float
     take_off_angle_rad: float
+    spectrum: TubeSpectrum | None = None
 
     def __post_init__(self) -> None:
-        """Check anode, voltage and angles."""
+        """Check anode, voltage, angles, and that a spectrum holds its window."""
         atomic_number(self.anode)
         if not 4.0 <= self.voltage_kv <= 100.0:
             raise DomainError(f"tube voltage is {self.voltage_kv} kV, expected 4 to 100 kV")
         for name in ("electron_incidence_rad", "take_off_angle_rad"):
             _checked_angle(name, getattr(self, name))
+        if self.spectrum is not None and self.window:
+            raise DomainError("a tube spectrum is that behind the window; leave the window out")
 
 
 def _checked_angle(name: str, value: float) -> None:

@@ -34,6 +34,7 @@ from xrfree.instrument import (
     LineRatios,
     Response,
     Tube,
+    TubeSpectrum,
 )
 from xrfree.templates import cluster_name
 
@@ -360,3 +361,24 @@ def test_a_cluster_of_another_group_is_not_written(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="cannot be written"):
         write_instrument(tmp_path / "none" / "new.toml", load_text(tmp_path, GOOD))
+
+
+def test_tube_spectrum_survives_the_document(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    bench = load_instrument(path)
+    low = bench.conditions["low"]
+    table = TubeSpectrum(
+        energy_kev=np.array([1.0, 4.7, 15.0]),
+        flux=np.array([1e9, 3.3e9, 0.0]),
+        line_series=("L3-M",),
+        line_energy_kev=np.array([2.697]),
+        line_flux=np.array([4e9]),
+    )
+    known = dataclasses.replace(low, tube=dataclasses.replace(low.tube, window=(), spectrum=table))
+    write_instrument(path, dataclasses.replace(bench, conditions={**bench.conditions, "low": known}))
+    back = load_instrument(path).conditions["low"].tube.spectrum
+    assert back is not None
+    assert back.line_series == table.line_series
+    for name in ("energy_kev", "flux", "line_energy_kev", "line_flux"):
+        assert np.array_equal(getattr(back, name), getattr(table, name))

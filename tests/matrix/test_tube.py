@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from xrfree.atomic import _tables, atomic_number, emission_lines
 from xrfree.errors import DomainError
-from xrfree.instrument import Absorber, Tube
+from xrfree.instrument import Absorber, Detector, InstrumentCondition, Tube, TubeSpectrum
+from xrfree.matrix.fundamental import excitation, line_strengths
 from xrfree.matrix.tube import transmission, tube_continuum, tube_lines
 
-ANODES = ("Cr", "Mo", "Rh", "Ag", "W")
+ANODES = ("Cr", "Mo", "Rh", "Pd", "Ag", "Gd", "W")
 
 
 def tube(anode: str = "Rh", voltage_kv: float = 40.0, *, window: tuple[Absorber, ...] = ()) -> Tube:
@@ -144,3 +146,46 @@ def test_compound_absorbs_as_its_elements_by_mass() -> None:
 def test_energy_outside_the_tables_is_refused() -> None:
     with pytest.raises(DomainError, match="attenuation tables cover"):
         tube_continuum(tube(), np.array([0.05]))
+
+
+def test_tabulated_spectrum_excites_as_the_formulas_it_was_made_of(
+    condition: InstrumentCondition, detector: Detector
+) -> None:
+    energy = np.linspace(1.0, 15.0, 281)
+    lines = tube_lines(condition.tube)
+    table = TubeSpectrum(
+        energy_kev=energy,
+        flux=tube_continuum(condition.tube, energy),
+        line_series=tuple(line.series for line in lines),
+        line_energy_kev=np.array([line.energy_kev for line in lines]),
+        line_flux=np.array([line.flux for line in lines]),
+    )
+    known = replace(condition, tube=replace(condition.tube, window=(), spectrum=table))
+    weights = np.array([0.4, 0.02, 0.58])
+    formula, tabulated = (
+        line_strengths(excitation(c, detector, ("Fe", "La", "O")), weights, np.inf).total for c in (condition, known)
+    )
+    # Straight between points 50 eV apart; the edges of rhodium lie between two of them.
+    assert tabulated == pytest.approx(formula, rel=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"energy_kev": np.array([1.0, 1.0])}, "energies that rise"),
+        ({"energy_kev": np.linspace(1.0, 2.0, 500), "flux": np.ones(500)}, "2 to 400 energies"),
+        ({"flux": np.array([1.0, -1.0])}, "flux of the tube spectrum needs 2 numbers"),
+        ({"line_series": ("K-L",)}, "line_energy_kev of the tube spectrum needs 1 numbers"),
+    ],
+)
+def test_impossible_tube_spectrum_is_refused(changes: dict[str, Any], message: str) -> None:
+    fields: dict[str, Any] = {"energy_kev": np.array([1.0, 9.0]), "flux": np.ones(2)}
+    with pytest.raises(DomainError, match=message):
+        TubeSpectrum(**{**fields, **changes})
+
+
+def test_tabulated_spectrum_has_its_window_already() -> None:
+    table = TubeSpectrum(energy_kev=np.array([1.0, 9.0]), flux=np.ones(2))
+    window = (Absorber(formula="Be", areal_density_g_cm2=0.02),)
+    with pytest.raises(DomainError, match="leave the window out"):
+        replace(tube(window=window), spectrum=table)

@@ -30,7 +30,16 @@
 Angles are from the surface. The path is what lies between tube and specimen, and again between specimen and
 detector. An angle may be written in radians, and the detector's thickness in cm (`_rad` and `thickness_cm` in
 the place of `_deg` and `thickness_um`): so a number is kept that has no exact equal in the other unit. A
-calibrated instrument also has `tables` and two more sections; a scale belongs to a condition, or to one line
+tube whose spectrum is known otherwise (photons behind its window, any unit) states it and no window:
+
+    [conditions.low.tube.spectrum]
+    energy_kev = [1.0, 2.0, 5.0, 15.0]
+    flux = [2.1e9, 8.0e9, 5.5e9, 0.0]
+    line_series = ["L3-M"]
+    line_energy_kev = [2.697]
+    line_flux = [4.0e9]
+
+A calibrated instrument also has `tables` and two more sections; a scale belongs to a condition, or to one line
 group under it:
 
     [log_scale]
@@ -94,6 +103,7 @@ from xrfree.instrument import (
     LineRatios,
     Response,
     Tube,
+    TubeSpectrum,
 )
 
 SCHEMA = "xrfree/instrument/1"
@@ -128,6 +138,16 @@ class DetectorDocument(Document):
         return self
 
 
+class TubeSpectrumDocument(Document):
+    """What leaves the tube's window, in the place of the formulas; see `xrfree.instrument.TubeSpectrum`."""
+
+    energy_kev: tuple[Positive, ...]
+    flux: tuple[NotNegative, ...]
+    line_series: tuple[str, ...] = ()
+    line_energy_kev: tuple[Positive, ...] = ()
+    line_flux: tuple[NotNegative, ...] = ()
+
+
 class TubeDocument(Document):
     """The X-ray tube under one condition, as a document writes it."""
 
@@ -138,6 +158,7 @@ class TubeDocument(Document):
     electron_incidence_rad: Positive | None = None
     take_off_deg: Degrees | None = None
     take_off_rad: Positive | None = None
+    spectrum: TubeSpectrumDocument | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> TubeDocument:
@@ -293,6 +314,17 @@ def _tube(document: TubeDocument) -> Tube:
         window=tuple(map(absorber, document.window)),
         electron_incidence_rad=_either(document.electron_incidence_deg, math.radians, document.electron_incidence_rad),
         take_off_angle_rad=_either(document.take_off_deg, math.radians, document.take_off_rad),
+        spectrum=None if document.spectrum is None else _tube_spectrum(document.spectrum),
+    )
+
+
+def _tube_spectrum(document: TubeSpectrumDocument) -> TubeSpectrum:
+    return TubeSpectrum(
+        energy_kev=np.array(document.energy_kev),
+        flux=np.array(document.flux),
+        line_series=document.line_series,
+        line_energy_kev=np.array(document.line_energy_kev),
+        line_flux=np.array(document.line_flux),
     )
 
 
@@ -395,7 +427,13 @@ def _tube_data(tube: Tube) -> dict[str, Any]:
         **_layers_data("window", tube.window),
         **_angle_data("electron_incidence", tube.electron_incidence_rad),
         **_angle_data("take_off", tube.take_off_angle_rad),
+        **({} if tube.spectrum is None else {"spectrum": _tube_spectrum_data(tube.spectrum)}),
     }
+
+
+def _tube_spectrum_data(spectrum: TubeSpectrum) -> dict[str, Any]:
+    numbers = ("energy_kev", "flux", "line_energy_kev", "line_flux")
+    return {"line_series": list(spectrum.line_series), **{name: getattr(spectrum, name).tolist() for name in numbers}}
 
 
 def _line_ratios_data(ratios: LineRatios) -> dict[str, Any]:

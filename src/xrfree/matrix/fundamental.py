@@ -144,7 +144,10 @@ def _incident_photons(condition: InstrumentCondition, elements: Sequence[str]) -
     absorbers = (*condition.filters, *condition.tube.window, *condition.path)
     inside = {condition.tube.anode, *(e for a in absorbers for e in _tables.parse_formula(a.formula))}
     top = condition.tube.voltage_kv
-    breaks = [LOWEST_EXCITATION_KEV, *_edges_between([*elements, *inside], LOWEST_EXCITATION_KEV, top), top]
+    kinks = _edges_between([*elements, *inside], LOWEST_EXCITATION_KEV, top)
+    if condition.tube.spectrum is not None:
+        kinks += [e for e in condition.tube.spectrum.energy_kev.tolist() if LOWEST_EXCITATION_KEV < e < top]
+    breaks = [LOWEST_EXCITATION_KEV, *sorted(set(kinks)), top]
     nodes, weights = _quadrature(breaks)
     line_energy, line_flux = incident_lines(condition)
     used = line_energy > LOWEST_EXCITATION_KEV

@@ -49,7 +49,11 @@ def tube_continuum(tube: Tube, energy_kev: FloatArray) -> FloatArray:
     """Bremsstrahlung behind the tube window, photons / (s sr mA keV).
 
     N(E) = 1.35e9 Z (E0/E - 1)^x f(E),  x = 1.109 - 0.00435 Z + 0.00175 E0          Ebel 1999
+    or the tube's own spectrum where it has one.
     """
+    if tube.spectrum is not None:
+        known = tube.spectrum
+        return np.asarray(np.interp(energy_kev, known.energy_kev, known.flux, left=0.0, right=0.0))
     z = _tables.atomic_number(tube.anode)
     below = (energy_kev < tube.voltage_kv) & (energy_kev > 0.0)
     flux = np.zeros_like(energy_kev)
@@ -93,6 +97,10 @@ def tube_lines(tube: Tube) -> tuple[TubeLine, ...]:
     1/S = (z b / Z)(U ln U + 1 - U) [1 + 16.05 √(J/E_edge) (√U ln U + 2(1 - √U)) / (U ln U + 1 - U)],
     R = 1 - 0.0081517 Z + 3.613e-5 Z² + 0.009583 Z exp(-U) + 0.001141 E0                  Ebel 1999, 2003
     """
+    if tube.spectrum is not None:
+        known = tube.spectrum
+        rows = zip(known.line_series, known.line_energy_kev.tolist(), known.line_flux.tolist(), strict=True)
+        return tuple(TubeLine(series=series, energy_kev=energy, flux=flux) for series, energy, flux in rows)
     found = []
     for shell in ("K", "L1", "L2", "L3"):
         emitted = _shell_emission(tube, shell)
