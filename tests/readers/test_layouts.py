@@ -77,6 +77,14 @@ def test_pdz_unknown_records_are_counted_and_damaged_ones_do_not_hide_the_spectr
     assert spectrum.condition.filter == "Ti 25 + Al 300 + Ni 50"
 
 
+def test_pdz_of_a_faulty_supply_states_no_voltage(put: Put, counts: list[int]) -> None:
+    phases = [writers.pdz_spectrum(counts, phase=i, kv=0.0, filters=((0, 0),) * 3) for i in (1, 2)]
+    spectra = read_measurement(put("a.pdz", writers.pdz25(phases) + b"\0\0")).spectra
+    assert list(spectra) == ["none 35 µA phase 1", "none 35 µA phase 2"]
+    assert spectra["none 35 µA phase 1"].condition.tube_voltage_kv is None
+    assert spectra["none 35 µA phase 1"].metadata["tube voltage (kV)"] == "0"
+
+
 @pytest.mark.parametrize("cut", [1, 100, 200, 400])
 def test_pdz_cut_off(put: Put, counts: list[int], cut: int) -> None:
     content = writers.pdz25([writers.pdz_spectrum(counts)])

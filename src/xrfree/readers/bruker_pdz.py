@@ -16,6 +16,7 @@ from xrfree.readers._assembly import StatedScale, Statement, assemble
 from xrfree.readers._binary import Binary
 from xrfree.readers._elements import symbol
 from xrfree.readers._format import SpectrumBytes, SpectrumFormat
+from xrfree.readers._header import Stated
 from xrfree.spectrum import MAX_CHANNELS, Measurement
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measureme
 
 def _records(content: Binary) -> Iterator[_Record]:
     offset = 0
-    while content.content[offset:].strip(b"\0"):
+    size = len(content.content)
+    while offset < size and (size - offset >= 6 or content.content[offset:].strip(b"\0")):
         kind, length = content.integer("H", offset), content.integer("I", offset + 2)
         yield _Record(kind, content.part(offset + 6, length))
         offset += 6 + length
@@ -120,16 +122,29 @@ def _phase(payload: Binary, metadata: dict[str, str], layers: dict[int, list[tup
         counts=counts,
         place_of=lambda channel: payload.place(first_count + 4 * channel),
         live_time_s=payload.stated("f", 36, "live time"),
-        real_time_s=payload.stated("f", 24, "packet time (live + dead + reset)"),
+        real_time_s=_real_time(payload),
         scale=StatedScale(zero_kev=zero_ev / 1000.0, gain_kev=gain_ev / 1000.0, place=payload.place(74)),
         specimen=_specimen(metadata),
         label=f"phase {phase}",
         anode=metadata.get("anode"),
-        tube_voltage_kv=payload.stated("f", 40, "tube voltage"),
-        tube_current_ua=payload.stated("f", 44, "tube current"),
+        tube_voltage_kv=_where_measured(payload.stated("f", 40, "tube voltage")),
+        tube_current_ua=_where_measured(payload.stated("f", 44, "tube current")),
         filter=_filter(payload, layers.get(phase, [])),
         metadata=metadata | _phase_metadata(payload, name_length),
     )
+
+
+def _real_time(payload: Binary) -> Stated:
+    """Packet time, which is live + dead + reset time; their sum where the packet time is not filled in."""
+    packet, dead, reset, live = (payload.stated("f", offset, key) for offset, key in _TIMES)
+    if packet.value > 0:
+        return packet
+    return Stated(live.value + dead.value + reset.value, "live + dead + reset time", live.place)
+
+
+def _where_measured(stated: Stated) -> Stated | None:
+    """A faulty tube supply reports zero: then the file does not say what the tube did."""
+    return stated if stated.value > 0 else None
 
 
 def _specimen(metadata: dict[str, str]) -> str | None:
@@ -154,6 +169,7 @@ def _more_layers(payload: Binary) -> tuple[int, list[tuple[int, int]]]:
     return phase, [(z, cursor.integer("I")) for z in elements]
 
 
+_TIMES = ((24, "packet time"), (28, "dead time"), (32, "reset time"), (36, "live time"))
 _PHASE_FIELDS = (
     ("phase number", "I", 0),
     ("raw counts", "I", 4),
@@ -165,6 +181,8 @@ _PHASE_FIELDS = (
     ("dead time (s)", "f", 28),
     ("reset time (s)", "f", 32),
     ("live time (s)", "f", 36),
+    ("tube voltage (kV)", "f", 40),
+    ("tube current (uA)", "f", 44),
     ("filter wheel position", "h", 60),
     ("detector temperature (C)", "f", 62),
     ("ambient temperature (F)", "f", 66),
