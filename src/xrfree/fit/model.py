@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 
 from xrfree.errors import FitError
 from xrfree.fit.inputs import FitSettings, Light, Prior, Templates
-from xrfree.fit.response import Photons, derivatives, photons, spread, summed
+from xrfree.fit.response import Photons, derivatives, photons, spread, strongest, summed
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.lineshape import DERIVATIVES
 from xrfree.spectrum import EnergyScale, Spectrum
@@ -36,6 +36,8 @@ _USUAL_PRIORS = {
     "fano": Prior(mean=0.0, sigma=0.1),
 }
 """Priors of energy offset (keV), relative gain change, and relative changes of noise² and Fano factor."""
+_LEAST_PAIRED = 1e-4
+"""Share of a spectrum's counts below which a line is taken as counted in pile-up, electronic noise and all."""
 _LOWER_BOUNDS = {"noise": -0.98, "fano": -0.9, "width_k": -0.9, "width_l": -0.9, "escape": -1.0, "pile_up": -1.0}
 """Where a response stops being one: relative changes that leave a fiftieth of noise², a tenth of widths, and nothing
 of escape and pile-up."""
@@ -228,31 +230,28 @@ class SpectrumModel:
         lines = amplitude @ shapes
         pile_up = response.pulse_pair_time_s * self.pile_up_shape[self._span]
         expected = lines + coefficient @ light + pile_up + self.offset[self._span]
-        derivative = dict(zip(self.light_names, light, strict=True))
-        for index, group in enumerate(self.templates.groups):
-            mine = owner == index
-            derivative[f"area:{group}"] = ratio[mine] @ shapes[mine] / max(self._strength[index], 1e-300)
-        for c, cluster in enumerate(self.templates.clusters):
-            if not cluster.leading:
-                derivative[f"ratio:{cluster.group}:{cluster.name}"] = area[owner[c]] * shapes[c]
+        unit = np.zeros((len(self.templates.groups), owner.size))
+        unit[owner, np.arange(owner.size)] = ratio / np.maximum(self._strength, 1e-300)[owner]
+        free = [c for c, cluster in enumerate(self.templates.clusters) if not cluster.leading]
+        linear = [unit @ shapes, light, area[owner[free], None] * shapes[free]]
         both = np.concatenate([amplitude, response.escape_scale * amplitude])
-        self._add_derivatives(derivative, values, both, coefficient, edges, response)
+        derivative = self._other_derivatives(values, both, coefficient, edges, response)
         if "escape" in self.priors:
             derivative["escape"] = self.response.escape_scale * (amplitude @ seen.escape)
         if "pile_up" in self.priors:
             derivative["pile_up"] = self.response.pulse_pair_time_s * self.pile_up_shape[self._span]
-        jacobian = np.array([derivative[name] for name in self.names])[:, self.inside]
+        rows = [derivative[name] for name in self.names[sum(map(len, linear)) :]]
+        jacobian = np.concatenate([*linear, rows])[:, self.inside]
         return Evaluation(expected=expected[self.inside], lines=lines[self.inside], jacobian=jacobian)
 
-    def _add_derivatives(
+    def _other_derivatives(
         self,
-        derivative: dict[str, FloatArray],
         values: Mapping[str, float],
         amplitude: FloatArray,
         coefficient: FloatArray,
         edges: FloatArray,
         response: Response,
-    ) -> None:
+    ) -> dict[str, FloatArray]:
         """By energy scale, resolution and response: those of the cumulative counts at the edges, then differences."""
         rows = derivatives(
             self._photons,
@@ -265,13 +264,16 @@ class SpectrumModel:
         )
         by = dict(zip(DERIVATIVES, np.diff(rows, axis=1), strict=False))
         channel = np.arange(self._span.start, self._span.stop + 1) - 0.5
-        derivative["zero"] = by["energy"]
-        derivative["gain"] = np.diff(rows[0] * self.scale.gain_kev * channel)
-        derivative["noise"] = by["variance"] * self.response.noise_kev**2
-        derivative["fano"] = by["variance_energy"] * self.response.fano * PAIR_ENERGY_KEV[self.crystal]
+        derivative = {
+            "zero": by["energy"],
+            "gain": np.diff(rows[0] * self.scale.gain_kev * channel),
+            "noise": by["variance"] * self.response.noise_kev**2,
+            "fano": by["variance_energy"] * self.response.fano * PAIR_ENERGY_KEV[self.crystal],
+        }
         for name in self.free_response:
             relative = 1.0 + values[name] if name.startswith("width_") else 1.0
             derivative[name] = by[name] / relative
+        return derivative
 
     @property
     def survival(self) -> float:
@@ -287,8 +289,9 @@ class SpectrumModel:
         clusters = self._amplitudes(values)
         amplitude = np.concatenate([clusters, np.zeros_like(clusters)])
         owner = np.zeros(amplitude.size, dtype=np.int64)
-        lines = summed(self._photons, amplitude, owner, edges, sharp_response, self.crystal)[0]
-        seen = summed(self._photons, amplitude, owner, edges, response, self.crystal)[0]
+        strong = strongest(self._photons, clusters, _LEAST_PAIRED * self.spectrum.total_counts)
+        lines = summed(strong, amplitude, owner, edges, sharp_response, self.crystal)[0]
+        seen = summed(strong, amplitude, owner, edges, response, self.crystal)[0]
         rest = np.maximum(self.spectrum.counts - seen, 0.0)
         gain = self.scale.gain_kev * (1.0 + values["gain"])
         self.pile_up_shape = self._pile_up(lines + rest, (self.scale.zero_kev + values["zero"]) / gain)

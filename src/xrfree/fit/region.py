@@ -29,13 +29,17 @@ POOR_REDUCED_DEVIANCE = 6.0
 class RegionFit:
     """Net areas with what a next, similar fit and other regions can use.
 
-    values : all parameters by name.
-    lines : expected counts of each line group with its escape peaks, shape (n_groups, n_channels).
+    values : all parameters by name; model : what they are parameters of.
     """
 
     areas: NetAreas
     values: Mapping[str, float]
-    lines: FloatArray
+    model: SpectrumModel
+
+    @property
+    def lines(self) -> FloatArray:
+        """Expected counts of each line group with its escape peaks, shape (n_groups, n_channels)."""
+        return self.model.lines_everywhere(self.values)
 
 
 def fit_spectrum(
@@ -86,7 +90,7 @@ def fit_spectrum(
     return RegionFit(
         areas=net_areas(model, solution, 0, region, priors),
         values=values,
-        lines=model.lines_everywhere(values),
+        model=model,
     )
 
 

@@ -7,7 +7,7 @@ Validation   tests/fit/test_response.py: counts are conserved, escape against Mo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _LOWEST_ESCAPE_KEV = 0.3
+_PER_LINE = ("energy_kev", "strength", "half_width_kev", "is_k", "column")
 _MOVES = 3
 """Number of the first rows of `DERIVATIVES`: energy and width."""
 
@@ -149,6 +150,14 @@ def spread(lines: Photons, edges_kev: FloatArray, response: Response, crystal: s
     add_smooth(light, edges_kev, lines.light_kev, lines.light_strength, sigma)
     clusters[:n] += light[lines.n_columns :]
     return Spread(peaks=clusters[:n], escape=clusters[n:]), light[: lines.n_columns]
+
+
+def strongest(lines: Photons, amplitude: FloatArray, least: float) -> Photons:
+    """Only lines of at least so many counts, without escape peaks; amplitude : shape (n_clusters,)."""
+    counts = amplitude[lines.column % lines.n_clusters] * lines.strength
+    keep = (lines.column < lines.n_clusters) & (np.abs(counts) >= least)
+    per_line = {name: getattr(lines, name)[keep] for name in _PER_LINE}
+    return replace(lines, **per_line)
 
 
 def summed(

@@ -26,6 +26,8 @@ IntArray = NDArray[np.int64]
 MAX_ITERATIONS = 60
 _SMALLEST_EXPECTED = 1e-2
 MOST_TRIALS = 6
+_NEARLY_NOTHING = 1e-7
+"""Information of the data over that of the prior below which a parameter is not worth a column."""
 _SAME_OBJECTIVE = 1e-3
 """Rise of the objective that counts as none: a thirtieth of a standard uncertainty."""
 
@@ -224,29 +226,43 @@ def variances_without(
     [(J W' Jᵀ + P)⁻¹]_gg, W' = 1/(μ - a_g j_g); the group's own line ratios do not change what is not there.
     """
     problem = _Problem([model], frozenset(), priors)
-    variances = []
-    for group in model.templates.groups:
-        own = model.names.index(f"area:{group}")
-        absent = evaluation.expected - values[f"area:{group}"] * evaluation.jacobian[own]
-        weighted = evaluation.jacobian / np.sqrt(np.maximum(absent, _SMALLEST_EXPECTED))
+    kept, precision = _that_matter(problem, evaluation)
+    names = [model.names[i] for i in kept]
+    jacobian = evaluation.jacobian[kept]
+    variances = np.zeros(len(model.templates.groups))
+    for k, group in enumerate(model.templates.groups):
+        if f"area:{group}" not in names:
+            continue
+        own = names.index(f"area:{group}")
+        absent = evaluation.expected - values[f"area:{group}"] * jacobian[own]
+        weighted = jacobian / np.sqrt(np.maximum(absent, _SMALLEST_EXPECTED))
         information = weighted @ weighted.T
-        ratios = [i for i, name in enumerate(model.names) if name.startswith(f"ratio:{group}:")]
+        ratios = [i for i, name in enumerate(names) if name.startswith(f"ratio:{group}:")]
         information[ratios] = 0.0
         information[:, ratios] = 0.0
-        variances.append(_variance(problem.precision + information, problem, own))
-    return np.array(variances)
+        information += precision
+        size = 1.0 / np.sqrt(np.diag(information))
+        unit = np.zeros(len(names))
+        unit[own] = size[own]
+        factor = _factor(information * size * size[:, None], names)
+        solution = linalg.solve_triangular(factor, unit, lower=True, check_finite=False)
+        variances[k] = solution @ solution
+    return variances
 
 
-def _variance(information: FloatArray, problem: _Problem, index: int) -> float:
-    """One diagonal element of the inverse of the information over the free parameters."""
-    if problem.fixed[index]:
-        return 0.0
-    scaled, size, free = _scaled(information, problem, problem.fixed)
-    place = int(np.count_nonzero(free[:index]))
-    unit = np.zeros(size.size)
-    unit[place] = 1.0
-    solution = linalg.solve_triangular(_factor(scaled, problem, free), unit, lower=True, check_finite=False)
-    return float(solution @ solution * size[place] ** 2)
+def _that_matter(problem: _Problem, evaluation: Evaluation) -> tuple[IntArray, FloatArray]:
+    """Free parameters without those of which the prior knows nearly all, and the prior precision of the others.
+
+    What is left out is integrated over its prior: P_kk - P_kd P_dd⁻¹ P_dk.
+    """
+    data = (evaluation.jacobian**2 / np.maximum(evaluation.expected, _SMALLEST_EXPECTED)).sum(axis=1)
+    known = data < _NEARLY_NOTHING * np.diag(problem.precision)
+    kept, dropped = np.flatnonzero(~problem.fixed & ~known), np.flatnonzero(~problem.fixed & known)
+    precision = problem.precision[np.ix_(kept, kept)]
+    if dropped.size:
+        across = problem.precision[np.ix_(kept, dropped)]
+        precision = precision - across @ np.linalg.solve(problem.precision[np.ix_(dropped, dropped)], across.T)
+    return kept, precision
 
 
 def _linear_start(problem: _Problem, values: FloatArray) -> None:
@@ -291,17 +307,18 @@ def _scaled(
     return block * size * size[:, None], size, free
 
 
-def _factor(scaled: FloatArray, problem: _Problem, free: NDArray[np.bool_]) -> FloatArray:
+def _factor(scaled: FloatArray, names: Sequence[str]) -> FloatArray:
     try:
         return np.asarray(linalg.cholesky(scaled, lower=True, check_finite=False))
     except linalg.LinAlgError:
-        raise FitError(_dependent(scaled, [n for n, f in zip(problem.names, free, strict=True) if f])) from None
+        raise FitError(_dependent(scaled, names)) from None
 
 
 def _inverse(information: FloatArray, problem: _Problem, held: NDArray[np.bool_]) -> FloatArray:
     """Inverse of the information over the parameters that are not held, zero elsewhere."""
     scaled, size, free = _scaled(information, problem, held)
-    inverse = linalg.cho_solve((_factor(scaled, problem, free), True), np.eye(size.size), check_finite=False)
+    names = [name for name, is_free in zip(problem.names, free, strict=True) if is_free]
+    inverse = linalg.cho_solve((_factor(scaled, names), True), np.eye(size.size), check_finite=False)
     covariance = np.zeros_like(information)
     covariance[np.ix_(free, free)] = inverse * size * size[:, None]
     return covariance
