@@ -1,10 +1,12 @@
 """From counts to net areas: response, background, likelihood, verdict."""
 
+from xrfree.fit.block import BlockFit, fit_spectra
 from xrfree.fit.inputs import FitSettings, Light, LineCluster, Prior, Templates
 from xrfree.fit.region import RegionFit, fit_spectrum
 from xrfree.fit.solve import JointPrior
 
 __all__ = [
+    "BlockFit",
     "FitSettings",
     "JointPrior",
     "Light",
@@ -12,5 +14,6 @@ __all__ = [
     "Prior",
     "RegionFit",
     "Templates",
+    "fit_spectra",
     "fit_spectrum",
 ]

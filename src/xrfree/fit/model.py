@@ -98,6 +98,8 @@ class SpectrumModel:
     noise, fano, escape, pile_up, tail_*, shelf_*    as in `moved_response`
     """
 
+    sharp_noise_kev = 0.005
+
     def __init__(
         self,
         spectrum: Spectrum,
@@ -126,15 +128,15 @@ class SpectrumModel:
                 f"{centres[-1]:.2f} keV. Measure a wider range, or correct the method"
             )
         first, last = np.flatnonzero(self.window)[[0, -1]]
-        self._span = slice(int(first), int(last) + 1)
-        self.inside = self.window[self._span]
+        self.span = slice(int(first), int(last) + 1)
+        self.inside = self.window[self.span]
         self.counts = spectrum.counts[self.window].astype(np.float64)
         self.offset = np.zeros(spectrum.n_channels) if offset is None else offset
         self.ratios = [c for c in templates.clusters if not c.leading]
         self._strength = templates.group_strength
         self.tube = [k for k, light in enumerate(templates.tube) if self._reaches_window(light)]
         self.names = self._parameter_names()
-        self._photons = self._listed()
+        self.photons = self._listed()
         self.pile_up_shape = self._pile_up(None, scale.zero_kev / scale.gain_kev)
 
     def _parameter_names(self) -> tuple[str, ...]:
@@ -166,6 +168,11 @@ class SpectrumModel:
             return self.priors[name]
         return Prior(mean=0.0, sigma=self.settings.ratio_sigma if name.startswith("ratio:") else np.inf)
 
+    @property
+    def least_paired(self) -> float:
+        """Counts below which a line is taken as counted in pile-up."""
+        return _LEAST_PAIRED * self.spectrum.total_counts
+
     def lower_bound(self, name: str) -> float:
         """Lowest value a parameter may take."""
         if name.startswith("area:") and self.settings.non_negative:
@@ -187,13 +194,13 @@ class SpectrumModel:
 
     def edges(self, values: Mapping[str, float]) -> FloatArray:
         """Energies (keV) of the channel edges of the fitted span."""
-        channel = np.arange(self._span.start, self._span.stop + 1) - 0.5
+        channel = np.arange(self.span.start, self.span.stop + 1) - 0.5
         shifted = self.scale.energy_kev(channel)
         return np.asarray(shifted + values["zero"] + values["gain"] * self.scale.gain_kev * channel)
 
     def _listed(self) -> Photons:
         """Lines and scattered light; columns of light in units that make their coefficients counts."""
-        nominal = self.scale.edges_kev(self.spectrum.n_channels)[[self._span.start, self._span.stop]]
+        nominal = self.scale.edges_kev(self.spectrum.n_channels)[[self.span.start, self.span.stop]]
         light = self.templates.continuum
         position = np.clip(2.0 * (light.energy_kev - nominal[0]) / (nominal[1] - nominal[0]) - 1.0, -1.5, 1.5)
         total = max(float(light.strength.sum()), 1e-300)
@@ -221,15 +228,15 @@ class SpectrumModel:
         """Expected counts and their derivatives for the parameters `values`."""
         edges = self.edges(values)
         response = moved_response(self.response, values)
-        seen, light = spread(self._photons, edges, response, self.crystal)
+        seen, light = spread(self.photons, edges, response, self.crystal)
         shapes = seen.peaks + response.escape_scale * seen.escape
         area, ratio = self._areas_and_ratios(values)
         owner = self.templates.cluster_group
         amplitude = area[owner] * ratio
         coefficient = np.array([values[name] for name in self.light_names])
         lines = amplitude @ shapes
-        pile_up = response.pulse_pair_time_s * self.pile_up_shape[self._span]
-        expected = lines + coefficient @ light + pile_up + self.offset[self._span]
+        pile_up = response.pulse_pair_time_s * self.pile_up_shape[self.span]
+        expected = lines + coefficient @ light + pile_up + self.offset[self.span]
         unit = np.zeros((len(self.templates.groups), owner.size))
         unit[owner, np.arange(owner.size)] = ratio / np.maximum(self._strength, 1e-300)[owner]
         free = [c for c, cluster in enumerate(self.templates.clusters) if not cluster.leading]
@@ -239,7 +246,7 @@ class SpectrumModel:
         if "escape" in self.priors:
             derivative["escape"] = self.response.escape_scale * (amplitude @ seen.escape)
         if "pile_up" in self.priors:
-            derivative["pile_up"] = self.response.pulse_pair_time_s * self.pile_up_shape[self._span]
+            derivative["pile_up"] = self.response.pulse_pair_time_s * self.pile_up_shape[self.span]
         rows = [derivative[name] for name in self.names[sum(map(len, linear)) :]]
         jacobian = np.concatenate([*linear, rows])[:, self.inside]
         return Evaluation(expected=expected[self.inside], lines=lines[self.inside], jacobian=jacobian)
@@ -254,7 +261,7 @@ class SpectrumModel:
     ) -> dict[str, FloatArray]:
         """By energy scale, resolution and response: those of the cumulative counts at the edges, then differences."""
         rows = derivatives(
-            self._photons,
+            self.photons,
             amplitude,
             coefficient,
             edges,
@@ -263,7 +270,7 @@ class SpectrumModel:
             everything=bool(self.free_response),
         )
         by = dict(zip(DERIVATIVES, np.diff(rows, axis=1), strict=False))
-        channel = np.arange(self._span.start, self._span.stop + 1) - 0.5
+        channel = np.arange(self.span.start, self.span.stop + 1) - 0.5
         derivative = {
             "zero": by["energy"],
             "gain": np.diff(rows[0] * self.scale.gain_kev * channel),
@@ -284,12 +291,12 @@ class SpectrumModel:
     def sharpened(self, values: Mapping[str, float]) -> None:
         """Renew the pile-up shape with the fitted lines, free of electronic noise, and all else as counted."""
         response = moved_response(self.response, values)
-        sharp_response = replace(response, noise_kev=0.005)
-        edges = self._all_edges(values)
-        clusters = self._amplitudes(values)
+        sharp_response = replace(response, noise_kev=self.sharp_noise_kev)
+        edges = self.all_edges(values)
+        clusters = self.amplitudes(values)
         amplitude = np.concatenate([clusters, np.zeros_like(clusters)])
         owner = np.zeros(amplitude.size, dtype=np.int64)
-        strong = strongest(self._photons, clusters, _LEAST_PAIRED * self.spectrum.total_counts)
+        strong = strongest(self.photons, clusters, self.least_paired)
         lines = summed(strong, amplitude, owner, edges, sharp_response, self.crystal)[0]
         seen = summed(strong, amplitude, owner, edges, response, self.crystal)[0]
         rest = np.maximum(self.spectrum.counts - seen, 0.0)
@@ -302,19 +309,21 @@ class SpectrumModel:
         ratio = [1.0 if c.leading else 1.0 + values[f"ratio:{c.group}:{c.name}"] for c in self.templates.clusters]
         return area / np.maximum(self._strength, 1e-300), np.array(ratio)
 
-    def _amplitudes(self, values: Mapping[str, float]) -> FloatArray:
+    def amplitudes(self, values: Mapping[str, float]) -> FloatArray:
+        """Factors of the strengths of all clusters."""
         area, ratio = self._areas_and_ratios(values)
         return np.asarray(area[self.templates.cluster_group] * ratio)
 
     def lines_everywhere(self, values: Mapping[str, float]) -> FloatArray:
         """Expected counts of every line group with its escape peaks, shape (n_groups, n_channels)."""
         response = moved_response(self.response, values)
-        clusters = self._amplitudes(values)
+        clusters = self.amplitudes(values)
         amplitude = np.concatenate([clusters, response.escape_scale * clusters])
         owner = np.concatenate([self.templates.cluster_group] * 2)
-        return summed(self._photons, amplitude, owner, self._all_edges(values), response, self.crystal)
+        return summed(self.photons, amplitude, owner, self.all_edges(values), response, self.crystal)
 
-    def _all_edges(self, values: Mapping[str, float]) -> FloatArray:
+    def all_edges(self, values: Mapping[str, float]) -> FloatArray:
+        """Energies (keV) of the edges of all channels."""
         channel = np.arange(self.spectrum.n_channels + 1) - 0.5
         edges = self.scale.energy_kev(channel) + values["zero"] + values["gain"] * self.scale.gain_kev * channel
         return np.asarray(edges)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,9 @@ from xrfree.spectrum import Spectrum
 FloatArray = NDArray[np.float64]
 
 FEWEST_COUNTS = 500
-SAME_PAIRS = 0.01
+SAME_PAIRS = 0.003
 """Change of line areas, over all counts of the spectrum, that leaves the pile-up as it is."""
+_LAST_RENEWAL = 6
 LARGEST_SHIFT_KEV = 0.05
 POOR_REDUCED_DEVIANCE = 6.0
 
@@ -67,25 +68,13 @@ def fit_spectrum(
         raise FitError(f"region {region}: the tube excites none of the line groups asked for")
     model = SpectrumModel(spectrum, templates, response, crystal, settings, spectrum.energy_scale, offset)
     if model.counts.sum() < FEWEST_COUNTS:
-        raise FitError(
-            f"region {region}: {model.counts.sum():.0f} counts in the fitted range, at least {FEWEST_COUNTS} are "
-            "needed. Measure longer, or check tube and shutter."
-        )
+        raise FitError(f"region {region}: {too_few(float(model.counts.sum()))}")
 
     if start is not None:
         model.sharpened({name: start.get(name, 0.0) for name in model.names})
-    paired = dict(start or {})
-
-    def renew(iteration: int, values: Sequence[dict[str, float]]) -> bool:
-        if iteration not in (0, 2) or _same_pairs(model, paired, values[0]):
-            return False
-        model.sharpened(values[0])
-        paired.update(values[0])
-        return True
-
     priors = [] if ratio_prior is None else [ratio_prior]
     first = {f"0/{name}": value for name, value in (start or {}).items()}
-    solution = solve([model], priors=priors, start=first, after_step=renew)
+    solution = solve([model], priors=priors, start=first, after_step=renewing(model, start or {}))
     values = solution.of(0)
     return RegionFit(
         areas=net_areas(model, solution, 0, region, priors),
@@ -94,8 +83,30 @@ def fit_spectrum(
     )
 
 
+def too_few(counts: float) -> str:
+    """Why a spectrum is not fitted that holds next to nothing."""
+    return (
+        f"{counts:.0f} counts in the fitted range, at least {FEWEST_COUNTS} are needed. "
+        "Measure longer, or check tube and shutter."
+    )
+
+
+def renewing(model: SpectrumModel, start: Mapping[str, float]) -> Callable[[int, Sequence[Mapping[str, float]]], bool]:
+    """What renews the model's pile-up after a step, as long as the lines still change; `start` : what made it first."""
+    paired = dict(start)
+
+    def renew(iteration: int, values: Sequence[Mapping[str, float]]) -> bool:
+        if iteration > _LAST_RENEWAL or _same_pairs(model, paired, values[0]):
+            return False
+        model.sharpened(values[0])
+        paired.update(values[0])
+        return True
+
+    return renew
+
+
 def _same_pairs(model: SpectrumModel, before: Mapping[str, float], now: Mapping[str, float]) -> bool:
-    """Whether pile-up made with the lines of `before` holds for those of `now`: areas moved by 1 % of all counts."""
+    """Whether pile-up made with the lines of `before` holds for those of `now`: their areas."""
     moved = sum(abs(now[name] - before.get(name, np.inf)) for name in model.names if name.startswith("area:"))
     return bool(moved < SAME_PAIRS * model.spectrum.total_counts)
 
@@ -116,7 +127,7 @@ def net_areas(
     sigma = np.sqrt(np.maximum(np.diag(solution.covariance), 0.0))
     reduced = solution.deviance[spectrum] / max(model.counts.size - len(index), 1)
     evaluation = solution.evaluations[spectrum]
-    verdict, reason = _verdict(model, values, reduced, converged=solution.converged)
+    verdict, reason = verdict_of(values, model.settings, reduced, converged=solution.converged)
     return NetAreas(
         condition=model.spectrum.condition.name,
         region=region,
@@ -145,13 +156,13 @@ def _curve(model: SpectrumModel, values: Mapping[str, float], expected: FloatArr
     )
 
 
-def _verdict(
-    model: SpectrumModel, values: Mapping[str, float], reduced_deviance: float, *, converged: bool
+def verdict_of(
+    values: Mapping[str, float], settings: FitSettings, reduced_deviance: float, *, converged: bool
 ) -> tuple[FitVerdict, str]:
     """First of the reasons that applies."""
     if not converged:
         return FitVerdict.NOT_CONVERGED, "the fit did not settle; the spectrum is not what the method expects"
-    middle = float(np.mean(np.ravel(model.settings.ranges_kev)))
+    middle = float(np.mean(np.ravel(settings.ranges_kev)))
     shift = values["zero"] + values["gain"] * middle
     if abs(shift) > LARGEST_SHIFT_KEV:
         return (

@@ -256,6 +256,26 @@ def derivatives(
     return out
 
 
+def moves(
+    lines: Photons, amplitude: FloatArray, light: FloatArray, edges_kev: FloatArray, response: Response, crystal: str
+) -> tuple[FloatArray, FloatArray]:
+    """Counts per channel of lines times `amplitude` and of smooth light, and the first rows of `derivatives`.
+
+    amplitude : shape (2 n_clusters,), of peaks and escape peaks; light : shape (n_light,), strengths.
+    """
+    keep = amplitude[lines.column] != 0.0
+    own = replace(lines, **{name: getattr(lines, name)[keep] for name in _PER_LINE})
+    lit = light != 0.0
+    own = replace(own, light_kev=lines.light_kev[lit], light_strength=np.zeros((lines.n_clusters + 1, lit.sum())))
+    own.light_strength[0] = light[lit]
+    counts = np.zeros((1, edges_kev.size - 1))
+    strength = amplitude[own.column] * own.strength
+    _add(counts, np.zeros(strength.size, dtype=np.int64), strength, own, edges_kev, response, crystal)
+    add_smooth(counts, edges_kev, own.light_kev, own.light_strength[:1], response.sigma_kev(own.light_kev, crystal))
+    rows = derivatives(own, amplitude, np.ones(1), edges_kev, response, crystal, everything=False)
+    return counts[0], rows
+
+
 def half_widths(templates: Templates, response: Response) -> FloatArray:
     """Half widths (keV) of the lines' Lorentzians as this instrument shows them, shape (n_lines,)."""
     return templates.half_width_kev * np.where(templates.is_k, response.width_factor_k, response.width_factor_l)

@@ -79,7 +79,7 @@ def poisson_deviance(counts: FloatArray, expected: FloatArray) -> float:
     return float(2.0 * np.sum(expected - counts + logs))
 
 
-class _Problem:
+class Problem:
     """Index of the parameters of several models that share some of them."""
 
     def __init__(self, models: Sequence[SpectrumModel], shared: frozenset[str], priors: Sequence[JointPrior]) -> None:
@@ -149,7 +149,7 @@ def solve(
 
     Raises FitError when a parameter is not determined by data and priors.
     """
-    problem = _Problem(models, shared, priors)
+    problem = Problem(models, shared, priors)
     state = _evaluated(problem, _start_values(problem, start or {}))
     steps: list[float] = []
     covariance = information = np.zeros_like(problem.precision)
@@ -175,7 +175,7 @@ def solve(
     return _solution(problem, state, covariance, steps, converged=steps[-1] < tolerance)
 
 
-def _start_values(problem: _Problem, given: Mapping[str, float]) -> FloatArray:
+def _start_values(problem: Problem, given: Mapping[str, float]) -> FloatArray:
     """First values: the given ones, else prior means with a linear fit of areas and background."""
     values = np.array([given.get(name, mean) for name, mean in zip(problem.names, problem.mean, strict=True)])
     if not given:
@@ -184,7 +184,7 @@ def _start_values(problem: _Problem, given: Mapping[str, float]) -> FloatArray:
 
 
 def _solution(
-    problem: _Problem, state: _State, covariance: FloatArray, steps: Sequence[float], *, converged: bool
+    problem: Problem, state: _State, covariance: FloatArray, steps: Sequence[float], *, converged: bool
 ) -> Solution:
     expected = tuple(np.maximum(e.expected, _SMALLEST_EXPECTED) for e in state.evaluations)
     return Solution(
@@ -208,7 +208,7 @@ class _State:
     objective: float
 
 
-def _evaluated(problem: _Problem, values: FloatArray) -> _State:
+def _evaluated(problem: Problem, values: FloatArray) -> _State:
     evaluations = tuple(m.evaluate(problem.values_of(k, values)) for k, m in enumerate(problem.models))
     total = sum(
         poisson_deviance(m.counts, np.maximum(e.expected, _SMALLEST_EXPECTED))
@@ -225,7 +225,7 @@ def variances_without(
 
     [(J W' Jᵀ + P)⁻¹]_gg, W' = 1/(μ - a_g j_g); the group's own line ratios do not change what is not there.
     """
-    problem = _Problem([model], frozenset(), priors)
+    problem = Problem([model], frozenset(), priors)
     kept, precision = _that_matter(problem, evaluation)
     names = [model.names[i] for i in kept]
     jacobian = evaluation.jacobian[kept]
@@ -250,7 +250,7 @@ def variances_without(
     return variances
 
 
-def _that_matter(problem: _Problem, evaluation: Evaluation) -> tuple[IntArray, FloatArray]:
+def _that_matter(problem: Problem, evaluation: Evaluation) -> tuple[IntArray, FloatArray]:
     """Free parameters without those of which the prior knows nearly all, and the prior precision of the others.
 
     What is left out is integrated over its prior: P_kk - P_kd P_dd⁻¹ P_dk.
@@ -265,7 +265,7 @@ def _that_matter(problem: _Problem, evaluation: Evaluation) -> tuple[IntArray, F
     return kept, precision
 
 
-def _linear_start(problem: _Problem, values: FloatArray) -> None:
+def _linear_start(problem: Problem, values: FloatArray) -> None:
     """Areas and background from a least-squares fit weighted by 1/max(n, 1), everything else at its prior mean."""
     for k, model in enumerate(problem.models):
         linear = [i for i, name in enumerate(model.names) if name.startswith(("area:", "continuum:", "tube:"))]
@@ -279,7 +279,7 @@ def _linear_start(problem: _Problem, values: FloatArray) -> None:
         values[problem.indices[k][linear]] += solution
 
 
-def _normal_equations(problem: _Problem, state: _State) -> tuple[FloatArray, FloatArray]:
+def _normal_equations(problem: Problem, state: _State) -> tuple[FloatArray, FloatArray]:
     information = problem.precision.copy()
     gradient = -problem.precision @ (state.values - problem.mean)
     for index, model, evaluation in zip(problem.indices, problem.models, state.evaluations, strict=True):
@@ -291,7 +291,7 @@ def _normal_equations(problem: _Problem, state: _State) -> tuple[FloatArray, Flo
 
 
 def _scaled(
-    information: FloatArray, problem: _Problem, held: NDArray[np.bool_]
+    information: FloatArray, problem: Problem, held: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
     """Information over the free parameters in units that make its diagonal 1, these units, and which are free."""
     free = ~held
@@ -314,7 +314,7 @@ def _factor(scaled: FloatArray, names: Sequence[str]) -> FloatArray:
         raise FitError(_dependent(scaled, names)) from None
 
 
-def _inverse(information: FloatArray, problem: _Problem, held: NDArray[np.bool_]) -> FloatArray:
+def _inverse(information: FloatArray, problem: Problem, held: NDArray[np.bool_]) -> FloatArray:
     """Inverse of the information over the parameters that are not held, zero elsewhere."""
     scaled, size, free = _scaled(information, problem, held)
     names = [name for name, is_free in zip(problem.names, free, strict=True) if is_free]
@@ -357,7 +357,7 @@ def in_words(name: str) -> str:
     return text if number in ("", "0") else f"{text} in spectrum {int(number) + 1}"
 
 
-def _damped(problem: _Problem, state: _State, step: FloatArray, gradient: FloatArray) -> _State | None:
+def _damped(problem: Problem, state: _State, step: FloatArray, gradient: FloatArray) -> _State | None:
     """Full step, or a part of it that does not raise the objective; None if there is none.
 
     The part is where the parabola through the objective here, its slope, and the objective there has its minimum.

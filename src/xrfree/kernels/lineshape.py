@@ -314,37 +314,65 @@ def add_lines(
     n_edges = edges.size
     if n_edges < 2:
         return
-    part = np.zeros((7, n_edges))
-    value = np.zeros(n_edges)
+    part, value = np.zeros((7, n_edges)), np.zeros(n_edges)
     even = np.zeros((out.shape[0], n_edges))
     for k in range(energy.size):
-        row = out[column[k]]
-        e, s, g, t, b, h = energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k]
-        if not isfinite(e + s + g + t + b + h):
-            row[:] = np.nan
-            continue
-        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
-        if h > _LEAST_SHARE:
-            even[column[k], near_first] += area[k] * h / e
-        if last - first < 2:
-            continue
-        tail_scale_used = b if t > _LEAST_SHARE else 0.0
-        _profile(part, edges, first, near_first, near_last, last, e, s, g, end, tail_scale_used, False)
-        for i in range(first, last):
-            value[i] = (1.0 - h) * part[0, i] + (1.0 - t - h) * part[2, i] + t * part[6, i]
-        for i in range(first, last - 1):
-            row[i] += area[k] * (value[i + 1] - value[i])
-        if h > _LEAST_SHARE and near_last > near_first:
-            before = _shelf(edges[near_first], e, s, part[0, near_first], part[1, near_first])
-            for i in range(near_first, near_last - 1):
-                after = _shelf(edges[i + 1], e, s, part[0, i + 1], part[1, i + 1])
-                row[i] += area[k] * h * (after - before)
-                before = after
+        c = column[k]
+        _add_line(
+            out[c], even[c], part, value, edges, energy[k], area[k], sigma[k], half_width[k], tail[k], tail_scale[k],
+            shelf[k], reach,
+        )  # fmt: skip
     for c in range(out.shape[0]):
-        rate = even[c, n_edges - 1]
-        for i in range(n_edges - 2, -1, -1):
-            out[c, i] += rate * (max(edges[i + 1], 0.0) - max(edges[i], 0.0))
-            rate += even[c, i]
+        _add_even(out[c], even[c], edges)
+
+
+@kernel
+def _add_line(
+    row: FloatArray,
+    even: FloatArray,
+    part: FloatArray,
+    value: FloatArray,
+    edges: FloatArray,
+    energy: float,
+    area: float,
+    sigma: float,
+    half_width: float,
+    tail: float,
+    tail_scale: float,
+    shelf: float,
+    reach: float,
+) -> None:
+    """Add one line to `row`, and to `even` the height of its shelf below the edge where its Gaussian begins."""
+    e, s, g, t, b, h = energy, sigma, half_width, tail, tail_scale, shelf
+    if not isfinite(e + s + g + t + b + h):
+        row[:] = np.nan
+        return
+    first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
+    if h > _LEAST_SHARE:
+        even[near_first] += area * h / e
+    if last - first < 2:
+        return
+    tail_scale_used = b if t > _LEAST_SHARE else 0.0
+    _profile(part, edges, first, near_first, near_last, last, e, s, g, end, tail_scale_used, False)
+    for i in range(first, last):
+        value[i] = (1.0 - h) * part[0, i] + (1.0 - t - h) * part[2, i] + t * part[6, i]
+    for i in range(first, last - 1):
+        row[i] += area * (value[i + 1] - value[i])
+    if h > _LEAST_SHARE and near_last > near_first:
+        before = _shelf(edges[near_first], e, s, part[0, near_first], part[1, near_first])
+        for i in range(near_first, near_last - 1):
+            after = _shelf(edges[i + 1], e, s, part[0, i + 1], part[1, i + 1])
+            row[i] += area * h * (after - before)
+            before = after
+
+
+@kernel
+def _add_even(row: FloatArray, even: FloatArray, edges: FloatArray) -> None:
+    """Add the even parts of shelves; even : heights that hold below an edge, nothing below 0 keV."""
+    rate = even[edges.size - 1]
+    for i in range(edges.size - 2, -1, -1):
+        row[i] += rate * (max(edges[i + 1], 0.0) - max(edges[i], 0.0))
+        rate += even[i]
 
 
 @kernel

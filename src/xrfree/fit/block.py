@@ -1,0 +1,514 @@
+"""Many spectra of one instrument fitted together: one set of line shapes, one compiled loop over the spectra.
+
+Definition   The sum of all spectra is fitted first. At its energy scale and resolution the shapes of all columns are
+             expanded (`kernels.block`), and every spectrum is fitted with the expansion. Spectra whose energy scale or
+             resolution lies too far away are sorted and fitted with expansions of their own.
+Validation   tests/fit/test_block.py: the same numbers as `fit_spectrum`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft
+
+from xrfree.areas import FitVerdict
+from xrfree.errors import DomainError, FitError
+from xrfree.fit.inputs import FitSettings, Templates
+from xrfree.fit.model import SpectrumModel, moved_response
+from xrfree.fit.region import FEWEST_COUNTS, SAME_PAIRS, renewing, too_few, verdict_of
+from xrfree.fit.response import moves, strongest, summed
+from xrfree.fit.solve import JointPrior, Problem, solve
+from xrfree.instrument import PAIR_ENERGY_KEV, Response
+from xrfree.kernels.block import fit_block, fit_linear_block
+from xrfree.spectrum import EnergyScale, ExcitationCondition, Spectrum
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+BLOCK = 32
+"""Spectra that are worked on at a time: memory does not grow with their number."""
+MOST_ITERATIONS = 40
+TOLERANCE = 0.05
+"""Length of the step, in standard uncertainties, with which a fit ends: the next would be a hundredth of it."""
+_MOST_RENEWALS = 4
+_MOST_LEVELS = 3
+_FAR_SHIFT, _FAR_WIDTH, _FAR_ESCAPE = 0.15, 0.05, 0.2
+"""Shift over σ, relative change of σ², and of escape, from the reference beyond which another one is made."""
+MOST_LINEAR_ITERATIONS = 12
+_SEGMENT = 112
+_STEP_KEV = 2e-3
+_LEAST_COUNTS = 1e-10
+"""Share of a column's counts below which a channel does not belong to it."""
+_SPECIAL = ("zero", "gain", "noise", "fano", "escape", "pile_up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BlockFit:
+    """Areas and other parameters of many spectra.
+
+    groups : line groups; area : shape (n_spectra, n_groups), counts; covariance : shape (n_spectra, n_groups,
+        n_groups).
+    names : all parameters; values, standard_uncertainty : shape (n_spectra, n_parameters).
+    reduced_deviance : shape (n_spectra,); verdicts, reasons : what each fit is worth, and why.
+    """
+
+    groups: tuple[str, ...]
+    area: FloatArray
+    covariance: FloatArray
+    names: tuple[str, ...]
+    values: FloatArray
+    standard_uncertainty: FloatArray
+    reduced_deviance: FloatArray
+    verdicts: tuple[FitVerdict, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """Columns of a block: what `kernels.block.fit_block` needs of the model; see there."""
+
+    fields: FloatArray
+    first: IntArray
+    last: IntArray
+    linear: IntArray
+    ratio: IntArray
+    unit: FloatArray
+    n_lines: int
+
+
+def fit_spectra(
+    counts: ArrayLike,
+    templates: Templates,
+    *,
+    live_time_s: ArrayLike,
+    energy_scale: EnergyScale,
+    response: Response,
+    crystal: str,
+    settings: FitSettings,
+    ratio_prior: JointPrior | None = None,
+) -> BlockFit:
+    """Fit one region of many spectra of one instrument as `fit_spectrum` does, with covariances.
+
+    counts : shape (n_spectra, n_channels); live_time_s : of each, or of all.
+    templates : the same lines and scattered light for all spectra: of one kind of specimen.
+
+    Raises FitError when the sum of all spectra cannot be fitted, and DomainError for response parameters that only an
+    instrument calibration frees.
+    """
+    table = np.asarray(counts)
+    if table.ndim != 2:
+        raise DomainError(f"counts of many spectra need two dimensions, got shape {table.shape}")
+    times = np.broadcast_to(np.asarray(live_time_s, dtype=np.float64), table.shape[:1])
+    whole = Spectrum(
+        counts=table.sum(axis=0, dtype=np.int64),
+        live_time_s=float(times.sum()),
+        real_time_s=float(times.sum()),
+        energy_scale=energy_scale,
+        condition=ExcitationCondition(name="sum of spectra"),
+    )
+    model = SpectrumModel(whole, templates, response, crystal, settings, energy_scale)
+    if model.free_response:
+        raise DomainError(f"{', '.join(model.free_response)}: spectra in blocks share a calibrated response")
+    if model.counts.sum() < FEWEST_COUNTS:
+        raise FitError(
+            f"all spectra together hold {model.counts.sum():.0f} counts, at least {FEWEST_COUNTS} are needed"
+        )
+    priors = [] if ratio_prior is None else [ratio_prior]
+    reference = solve([model], priors=priors, after_step=renewing(model, {})).of(0)
+    task = _Task(model=model, problem=Problem([model], frozenset(), priors), reference=reference)
+    result = _Part.empty(table.shape[0], len(model.names), len(templates.groups))
+    task.fit(result, table, times, np.arange(table.shape[0]))
+    _fit_far(task, result, table, times)
+    return task.judged(result)
+
+
+def _fit_far(task: _Task, result: _Part, table: NDArray[np.generic], times: FloatArray) -> None:
+    """Fit again what lies too far from the reference, neighbours in energy scale together; the last alone."""
+    for level in range(_MOST_LEVELS):
+        far = np.flatnonzero(task.far(result.values, result.reference))
+        if not far.size:
+            return
+        middle = task.shift_of(result.values[far])
+        order = far[np.argsort(middle, kind="stable")]
+        number = np.floor(np.sort(middle, kind="stable") / _FAR_SHIFT) if level < _MOST_LEVELS - 1 else far
+        for k in np.unique(number):
+            some = order[number == k]
+            values = np.median(result.values[some], axis=0)
+            if not np.isfinite(values).all():
+                continue
+            reference = dict(zip(task.model.names, values.tolist(), strict=True))
+            near = _Task(model=task.model, problem=task.problem, reference=reference)
+            near.fit(result, table, times, some)
+
+
+class _Task:
+    """One model, expanded at a reference, and the work on one block of spectra after another."""
+
+    def __init__(self, *, model: SpectrumModel, problem: Problem, reference: dict[str, float]) -> None:
+        self.model = model
+        self.problem = problem
+        self.reference = reference
+        self.start = np.array([reference[name] for name in model.names])
+        self.response = moved_response(model.response, reference)
+        self.is_linear = np.array([name.startswith(("area:", "continuum:", "tube:")) for name in model.names])
+        self.special = np.array([model.names.index(n) if n in model.names else -1 for n in _SPECIAL])
+        self.areas = [model.names.index(f"area:{g}") for g in model.templates.groups]
+        self.linear = _linear_part(self)
+        self.sharp, self.seen = self._pair_shapes()
+
+    @cached_property
+    def columns(self) -> _Columns:
+        """Columns expanded at the reference."""
+        return _expanded(self.model, self.problem, self.reference, self.response)
+
+    def _pair_shapes(self) -> tuple[FloatArray, FloatArray]:
+        """Lines of every group per count, sharp and as seen, in all channels, at the reference."""
+        model, values = self.model, self.reference
+        clusters = model.amplitudes(values)
+        strong = strongest(model.photons, clusters, model.least_paired)
+        area = np.array([values[f"area:{g}"] for g in model.templates.groups])
+        own = np.divide(
+            clusters, area[model.templates.cluster_group], where=clusters != 0.0, out=np.zeros_like(clusters)
+        )
+        amplitude, owner = np.concatenate([own, 0.0 * own]), np.tile(model.templates.cluster_group, 2)
+        edges = model.all_edges(values)
+        sharp, seen = (
+            summed(strong, amplitude, owner, edges, response, model.crystal)
+            for response in (replace(self.response, noise_kev=model.sharp_noise_kev), self.response)
+        )
+        return sharp, seen
+
+    def fit(self, result: _Part, table: NDArray[np.generic], times: FloatArray, which: IntArray) -> None:
+        """Fit the spectra with the numbers `which`, block by block, into `result`."""
+        for k in range(0, which.size, BLOCK):
+            some = which[k : k + BLOCK]
+            part = result.taken(some)
+            self._fit_block(part, np.asarray(table[some], dtype=np.float64), times[some])
+            result.put(some, part)
+
+    def _fit_block(self, part: _Part, counts: FloatArray, times: FloatArray) -> None:
+        model = self.model
+        seen = np.ascontiguousarray(counts[:, model.span])
+        part.fitted_counts[:] = seen[:, model.inside].sum(axis=1)
+        share = part.fitted_counts / max(float(model.counts.sum()), 1.0)
+        fresh = np.isnan(part.values[:, 0])
+        part.values[fresh] = self.start
+        part.values[np.ix_(fresh, self.is_linear)] *= share[fresh, None]
+        part.reference[:] = self.start
+        pairs = self._pile_up(part, counts, times)
+        pending = np.ones(seen.shape[0], dtype=bool)
+        if self.linear is not None:
+            self.linear.fit(part, seen, pairs)
+            pending = ~(part.largest_step < TOLERANCE)
+            part.values[pending] = self.start
+            part.values[np.ix_(pending, self.is_linear)] *= share[pending, None]
+        for _ in range(_MOST_RENEWALS):
+            if not pending.any():
+                break
+            some = part.taken(pending)
+            before = some.values.copy()
+            self._run(some, seen[pending], pairs[pending])
+            part.put(pending, some)
+            pending[pending] = self._paired_otherwise(some.values, before, counts[pending])
+            if pending.any():
+                pairs[pending] = self._pile_up(part.taken(pending), counts[pending], times[pending])
+        part.deviance[:] = part.deviance / max(model.counts.size - len(self.areas), 1)
+
+    def _paired_otherwise(self, values: FloatArray, paired: FloatArray, counts: FloatArray) -> NDArray[np.bool_]:
+        """Whether line areas moved so far since the pile-up was made that it is another one."""
+        if self.model.response.pulse_pair_time_s == 0.0:
+            return np.zeros(values.shape[0], dtype=bool)
+        moved = np.abs(values - paired)[:, self.areas].sum(axis=1)
+        return np.asarray(moved >= SAME_PAIRS * counts.sum(axis=1))
+
+    def shift_of(self, values: FloatArray) -> FloatArray:
+        """Shift of the energy scale in the middle of the fitted channels over σ there, shape (n_spectra,)."""
+        model = self.model
+        channel = 0.5 * (model.span.start + model.span.stop)
+        shift = values[:, self.special[0]] + values[:, self.special[1]] * model.scale.gain_kev * channel
+        energy = np.atleast_1d(model.scale.energy_kev(channel))
+        return np.asarray(shift / self.response.sigma_kev(energy, model.crystal))
+
+    def far(self, values: FloatArray, reference: FloatArray) -> NDArray[np.bool_]:
+        """Whether energy scale, width or escape lie so far from their reference that the expansion is too coarse."""
+        model = self.model
+        ends = model.scale.gain_kev * np.array([model.span.start, model.span.stop])
+        z, g, n, f, e, _ = (
+            (values - reference)[:, k, None] if k >= 0 else np.zeros((values.shape[0], 1)) for k in self.special
+        )
+        energy = model.edges(self.reference)[[0, -1]]
+        variance = self.response.sigma_kev(energy, model.crystal) ** 2
+        shift = np.abs(z + g * ends) / np.sqrt(variance)
+        wider = n * model.response.noise_kev**2 + f * model.response.fano * PAIR_ENERGY_KEV[model.crystal] * energy
+        coarse = (shift > _FAR_SHIFT) | (np.abs(wider) > _FAR_WIDTH * variance) | (np.abs(e) > _FAR_ESCAPE)
+        return np.asarray(np.any(coarse, axis=1))
+
+    def _run(self, part: _Part, counts: FloatArray, pairs: FloatArray) -> None:
+        model, columns, problem = self.model, self.columns, self.problem
+        channel = np.arange(model.span.start, model.span.stop + 1, dtype=np.float64) - 0.5
+        response = model.response
+        fit_block(
+            part.values,
+            part.sigma,
+            part.covariance,
+            part.deviance,
+            part.largest_step,
+            counts,
+            pairs,
+            model.inside.astype(np.float64),
+            columns.fields,
+            columns.first,
+            columns.last,
+            channel,
+            model.edges(self.reference),
+            columns.linear,
+            columns.ratio,
+            columns.unit,
+            columns.n_lines,
+            self.special,
+            np.array([self.reference.get(name, 0.0) for name in _SPECIAL[:5]]),
+            np.array(
+                [
+                    model.scale.gain_kev,
+                    response.noise_kev**2,
+                    response.fano * PAIR_ENERGY_KEV[model.crystal],
+                    response.escape_scale,
+                ]
+            ),
+            problem.mean,
+            problem.precision,
+            problem.fixed,
+            problem.lower,
+            TOLERANCE,
+            MOST_ITERATIONS,
+        )
+
+    def _pile_up(self, part: _Part, counts: FloatArray, times: FloatArray) -> FloatArray:
+        """Pile-up in the fitted channels for the stated pulse-pair time, as `SpectrumModel` has it."""
+        model = self.model
+        if model.response.pulse_pair_time_s == 0.0:
+            return np.zeros((counts.shape[0], model.inside.size))
+        area = part.values[:, self.areas]
+        other = area @ self.sharp + np.maximum(counts - area @ self.seen, 0.0)
+        n = counts.shape[1]
+        size = fft.next_fast_len(2 * n - 1, real=True)
+        pairs = fft.irfft(fft.rfft(counts, size) * fft.rfft(other, size), size)[:, : n + 1]
+        zero, gain = part.values[:, self.special[0]], part.values[:, self.special[1]]
+        first = (model.scale.zero_kev + zero) / (model.scale.gain_kev * (1.0 + gain))
+        channel, every = np.arange(n), np.arange(n + 1)
+        found = np.array([np.interp(channel - f, every, row) for f, row in zip(first, pairs, strict=True)])
+        shape = np.maximum(found / times[:, None], 0.0)[:, model.span]
+        return np.ascontiguousarray(model.response.pulse_pair_time_s * shape)
+
+    def judged(self, result: _Part) -> BlockFit:
+        """All spectra with their verdicts."""
+        model = self.model
+        judged = [
+            (FitVerdict.TOO_FEW_COUNTS, too_few(counts))
+            if counts < FEWEST_COUNTS
+            else verdict_of(
+                dict(zip(model.names, values.tolist(), strict=True)),
+                model.settings,
+                float(reduced),
+                converged=bool(step < TOLERANCE),
+            )
+            for counts, values, reduced, step in zip(
+                result.fitted_counts, result.values, result.deviance, result.largest_step, strict=True
+            )
+        ]
+        return BlockFit(
+            groups=model.templates.groups,
+            area=result.values[:, self.areas],
+            covariance=result.covariance,
+            names=model.names,
+            values=result.values,
+            standard_uncertainty=result.sigma,
+            reduced_deviance=result.deviance,
+            verdicts=tuple(verdict for verdict, _ in judged),
+            reasons=tuple(reason for _, reason in judged),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LinearPart:
+    """Fixed columns of the linear parameters `place`, and their products by segments of channels."""
+
+    place: IntArray
+    inside: NDArray[np.bool_]
+    columns: FloatArray
+    products: FloatArray
+    pair: IntArray
+    segment_row: IntArray
+    mean: FloatArray
+    precision: FloatArray
+
+    def fit(self, part: _Part, counts: FloatArray, pairs: FloatArray) -> None:
+        """Fit one block; what does not converge is left for the general fit."""
+        padding = np.zeros((self.columns.shape[1] - np.count_nonzero(self.inside), counts.shape[0]))
+        values = np.ascontiguousarray(part.values[:, self.place])
+        sigma = np.zeros_like(values)
+        fit_linear_block(
+            values,
+            sigma,
+            part.covariance,
+            part.deviance,
+            part.largest_step,
+            np.concatenate([counts[:, self.inside].T, padding]),
+            np.concatenate([pairs[:, self.inside].T, padding]),
+            int(np.count_nonzero(self.inside)),
+            self.columns,
+            self.products,
+            self.pair,
+            self.segment_row,
+            self.mean,
+            self.precision,
+            TOLERANCE,
+            MOST_LINEAR_ITERATIONS,
+        )
+        part.values[:, self.place] = values
+        part.sigma[:, self.place] = sigma
+
+
+def _linear_part(task: _Task) -> _LinearPart | None:
+    """Columns of a problem in which areas and background alone are free, with the pile-up of the first estimate."""
+    problem, model = task.problem, task.model
+    free = ~problem.fixed
+    bounded = np.isfinite(problem.lower) & free
+    if np.any(free & ~task.is_linear) or bounded.any() or model.response.pulse_pair_time_s > 0.0:
+        return None
+    place = np.flatnonzero(free)
+    inside = np.flatnonzero(model.inside)
+    n_segments = -(-inside.size // _SEGMENT)
+    columns = np.zeros((place.size, n_segments * _SEGMENT))
+    columns[:, : inside.size] = model.evaluate(task.reference).jacobian[place]
+    rows, pair, segment_row = [], [], [0]
+    for k in range(n_segments):
+        part = columns[:, k * _SEGMENT : (k + 1) * _SEGMENT]
+        there = np.flatnonzero(np.any(part != 0.0, axis=1))
+        for at, i in enumerate(there):
+            for j in there[: at + 1]:
+                rows.append(part[i] * part[j])
+                pair.append(i * (i + 1) // 2 + j)
+        segment_row.append(len(rows))
+    return _LinearPart(
+        place=place,
+        inside=model.inside,
+        columns=columns,
+        products=np.array(rows),
+        pair=np.array(pair),
+        segment_row=np.array(segment_row),
+        mean=problem.mean[place],
+        precision=problem.precision[np.ix_(place, place)],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Results of spectra, filled in place; values are NaN before, reference is where their expansion was made."""
+
+    values: FloatArray
+    sigma: FloatArray
+    reference: FloatArray
+    covariance: FloatArray
+    deviance: FloatArray
+    largest_step: FloatArray
+    fitted_counts: FloatArray
+
+    def taken(self, some: NDArray[np.bool_] | IntArray) -> _Part:
+        """The results of some of the spectra."""
+        return _Part(**{name: getattr(self, name)[some] for name in self.__slots__})
+
+    def put(self, some: NDArray[np.bool_] | IntArray, part: _Part) -> None:
+        """Put the results of some of the spectra back."""
+        for name in self.__slots__:
+            getattr(self, name)[some] = getattr(part, name)
+
+    @classmethod
+    def empty(cls, n: int, n_parameters: int, n_groups: int) -> _Part:
+        """Room for n spectra."""
+        return cls(
+            values=np.full((n, n_parameters), np.nan),
+            sigma=np.zeros((n, n_parameters)),
+            reference=np.zeros((n, n_parameters)),
+            covariance=np.zeros((n, n_groups, n_groups)),
+            deviance=np.zeros(n),
+            largest_step=np.full(n, np.nan),
+            fitted_counts=np.zeros(n),
+        )
+
+
+def _expanded(model: SpectrumModel, problem: Problem, values: dict[str, float], response: Response) -> _Columns:
+    """Columns with their fields: lines of clusters, scattered light, shoulders.
+
+    Clusters of a group whose ratios are fixed are one column.
+    """
+    names = list(model.names)
+    templates, lines = model.templates, model.photons
+    n = len(templates.clusters)
+    members: dict[tuple[int, int], list[tuple[int, float]]] = {}
+    for c, cluster in enumerate(templates.clusters):
+        linear = names.index(f"area:{cluster.group}")
+        ratio = -1 if cluster.leading else names.index(f"ratio:{cluster.group}:{cluster.name}")
+        fixed = ratio < 0 or bool(problem.fixed[ratio])
+        factor = 1.0 if ratio < 0 or not fixed else 1.0 + float(problem.mean[ratio])
+        members.setdefault((linear, -1 if fixed else ratio), []).append((c, factor))
+    strength = dict(zip(templates.groups, templates.group_strength.tolist(), strict=True))
+    table: list[tuple[int, int, float, FloatArray, FloatArray]] = []
+    shoulders: list[tuple[int, int, float, FloatArray, FloatArray]] = []
+    dark = np.zeros(lines.light_kev.size)
+    for (linear, ratio), own in members.items():
+        weight = np.zeros(n)
+        for c, factor in own:
+            weight[c] = factor
+        unit = 1.0 / max(strength[names[linear].removeprefix("area:")], 1e-300)
+        table.append((linear, ratio, unit, weight, dark))
+        shoulder = weight @ lines.light_strength[lines.n_columns :]
+        if shoulder.any():
+            shoulders.append((linear, ratio, unit, np.zeros(n), shoulder))
+    n_lines = len(table)
+    for k, name in enumerate(model.light_names):
+        table.append((names.index(name), -1, 1.0, np.zeros(n), lines.light_strength[k]))
+    table += shoulders
+    edges = model.edges(values)
+    fields = np.zeros((len(table), 9, edges.size))
+    first, last = np.zeros(len(table), dtype=np.int64), np.zeros(len(table), dtype=np.int64)
+    for k, (_, _, _, weight, light) in enumerate(table):
+        fields[k] = _fields(model, weight, light, edges, response)
+        counts = np.abs(np.diff(fields[k, 0]))
+        there = np.flatnonzero(counts > _LEAST_COUNTS * max(float(counts.sum()), 1e-300))
+        first[k], last[k] = (there[0], there[-1] + 2) if there.size else (0, 1)
+        fields[k, 0] -= fields[k, 0, first[k]]
+    return _Columns(
+        fields=fields,
+        first=first,
+        last=last,
+        linear=np.array([row[0] for row in table]),
+        ratio=np.array([row[1] for row in table]),
+        unit=np.array([row[2] for row in table]),
+        n_lines=n_lines,
+    )
+
+
+def _fields(
+    model: SpectrumModel, weight: FloatArray, light: FloatArray, edges: FloatArray, response: Response
+) -> FloatArray:
+    """Cumulative counts of one column with derivatives, rows of `kernels.block._moved`; shape (9, n_edges)."""
+    lines, crystal = model.photons, model.crystal
+    amplitude = np.concatenate([weight, response.escape_scale * weight])
+    counts, rows = moves(lines, amplitude, light, edges, response, crystal)
+    field = np.zeros((9, edges.size))
+    field[0, 1:] = np.cumsum(counts)
+    field[1:4] = rows
+    if weight.any():
+        above, below = (
+            moves(lines, amplitude, light, edges + sign * _STEP_KEV, response, crystal)[1][1:] for sign in (1.0, -1.0)
+        )
+        field[4:6] = (above - below) / (2.0 * _STEP_KEV)
+        field[6:8] = (above - 2.0 * rows[1:] + below) / _STEP_KEV**2
+        alone = np.concatenate([0.0 * weight, weight])
+        field[8, 1:] = np.cumsum(moves(lines, alone, light, edges, response, crystal)[0])
+    return field
