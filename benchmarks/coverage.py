@@ -14,6 +14,9 @@ over that of the full time (2 where it scales as it must). There is no peer that
 
 from __future__ import annotations
 
+if __name__ == "coverage":  # who looks for the package of that name from this folder must not find this script
+    raise ImportError("benchmarks/coverage.py is not the package coverage")
+
 import argparse
 import json
 import math
