@@ -283,6 +283,71 @@ def explain(
     )
 
 
+@app.command(short_help="Judge results against a specification.")
+def conform(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="assays.json of a batch, or its folder.")],
+    specification: Annotated[Path, typer.Option(metavar="FILE", help="Specification (.toml): limits and rules.")],
+    specimen: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this specimen; may be given several times.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Table to write (.csv).")] = None,
+    lots: Annotated[
+        bool, typer.Option("--lots", help="Also the capability of the process, each specimen being a lot.")
+    ] = False,
+) -> int:
+    """Judge results: conformity with limits under a stated decision rule, and the risk of a false decision.
+
+    Exit code 2: something does not conform.
+
+    \b
+    Example:
+      xrfree conform results/ --specification grade-a.toml --out conformity.csv
+    """  # noqa: D301
+    from xrfree.cli import conforming
+
+    return conforming.run(result, specification=specification, specimens=specimen or (), out=out, lots=lots)
+
+
+@app.command(short_help="Evaluate a validation plan.")
+def validate(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Validation plan (.toml).")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the dossier.")],
+    pdf: Annotated[bool, typer.Option("--pdf", help='Also write a PDF (needs the extra "pdf").')] = False,
+) -> int:
+    """Validate a method: measured data against a plan, with a verdict per criterion, as a dossier to sign.
+
+    Measurements that the plan wants and nobody has made yet are listed. Exit code 2: a criterion fails, or
+    measurements are missing.
+
+    \b
+    Example:
+      xrfree validate plan.toml --out dossier --pdf
+    """  # noqa: D301
+    from xrfree.cli import validating
+
+    return validating.run(plan, out=out, pdf=pdf)
+
+
+@app.command(short_help="Prove that this installation computes right.")
+def selftest(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Record to write (.json), for the files.")
+    ] = None,
+) -> int:
+    """Run cases with known answers (statistics, fits, matrix model) on this machine, and keep a record.
+
+    The record names versions, digests and the machine: the evidence that ISO/IEC 17025, 7.11.2 asks for.
+    Exit code 2: a case failed.
+
+    \b
+    Example:
+      xrfree selftest --out selftest-2026-11.json
+    """  # noqa: D301
+    from xrfree.cli import selftesting
+
+    return selftesting.run(out)
+
+
 @app.command(short_help="Calibrate with measured standards.")
 def calibrate(
     paths: Paths,

@@ -14,6 +14,8 @@ from xrfree.documents.flowsheet import FlowSheetDocument
 from xrfree.documents.instrument import InstrumentDocument
 from xrfree.documents.line_method import LineMethodDocument
 from xrfree.documents.method import MethodDocument
+from xrfree.documents.plan import PlanDocument
+from xrfree.documents.specification import SpecificationDocument
 from xrfree.documents.weighing import WeighingDocument
 from xrfree.errors import DomainError
 
@@ -26,6 +28,8 @@ _MODELS: Mapping[str, type[Document]] = MappingProxyType(
         "instrument": InstrumentDocument,
         "line-method": LineMethodDocument,
         "method": MethodDocument,
+        "specification": SpecificationDocument,
+        "validation-plan": PlanDocument,
         "weighing": WeighingDocument,
     }
 )
