@@ -251,3 +251,24 @@ def test_fitted_areas_are_on_the_same_path():
     assert rates.lines == ("low/band/La L", "low/band/Ce L")
     assert rates.rate == pytest.approx([500.0, 90.0])
     assert rates.covariance[0, 1] == pytest.approx(-1.0)
+
+
+def test_what_would_help_is_named():
+    rng = np.random.default_rng(4)
+    standards = []
+    for i in range(14):
+        la = rng.uniform(0.001, 0.03)
+        pr = 0.1 * la * (1.0 + 1e-3 * rng.normal())
+        material = ReferenceMaterial(name=f"N{i}", values=(_value("Pr", pr), _value("La", la)))
+        rates = {"La": 1e6 * la, "Pr": 2e6 * pr + 2e5 * la}
+        standards.append(Standard(material=material, specimen=POWDER, rates=_rates(f"N{i}", rates)))
+    model = CurveModel(analyte="Pr", line="Pr", kind=ModelKind.NONE, overlaps=("La",))
+    alike = {"La": 0.01, "Pr": 0.001}
+    with pytest.raises(CalibrationError, match=r"add one of La alone\."):
+        fit_curve(
+            model,
+            standards,
+            Factors(),
+            candidates={"another ore": alike, "La alone": {"La": 0.03}},
+            element_of={"La": "La", "Pr": "Pr"},
+        )

@@ -81,6 +81,7 @@ def calibrate(
             theory,
             name=name or out.stem,
             exclusions=exclusions,
+            candidates=list(materials.values()),
             instrument_sha256=instrument_sha256,
         )
     with replacing(out) as partial:

@@ -189,9 +189,14 @@ def fit_curve(
     factors: Factors,
     *,
     exclusions: Sequence[Exclusion] = (),
+    candidates: Mapping[str, Mapping[str, float]] | None = None,
+    element_of: Mapping[str, str] | None = None,
     further: Mapping[str, Mapping[str, float]] | None = None,
 ) -> FittedCurve:
     """Curve of one analyte through the standards, with leave-one-material-out and collinearity.
+
+    candidates : contents (kg/kg, as the specimens would have them) of materials that could be measured in addition, to
+        be proposed where the standards do not determine a curve; element_of : the element of each line.
 
     Standards without a usable value of the analyte do not take part. Raises CalibrationError with fewer reference
     materials than the model needs, and where they do not determine its coefficients.
@@ -206,7 +211,12 @@ def fit_curve(
         )
     observations = observations_of(model, usable, factors, further=further).without(exclusions)
     several = len(model.terms) - model.constant > 1
-    found = require_determined(observations, analyte=model.analyte) if several else collinearity(observations)
+    proposals = _candidate_rows(model, usable, observations, candidates or {}, element_of or {})
+    found = (
+        require_determined(observations, analyte=model.analyte, candidates=proposals)
+        if several
+        else collinearity(observations)
+    )
     regression, floor_share = _likeliest(observations)
     left_out = leave_one_material_out(regression)
     curve = CalibrationCurve(
@@ -220,6 +230,34 @@ def fit_curve(
         leave_one_out_rms=left_out.rms,
     )
     return FittedCurve(curve=curve, regression=regression, left_out=left_out, collinearity=found)
+
+
+def _candidate_rows(
+    model: CurveModel,
+    standards: Sequence[Standard],
+    observations: Observations,
+    candidates: Mapping[str, Mapping[str, float]],
+    element_of: Mapping[str, str],
+) -> dict[str, FloatArray]:
+    """Terms that candidates would show, to first order: each line in proportion to the content of its element."""
+    if not candidates or model.influencing_elements or model.influencing_lines:
+        return {}
+    contents = [standard.contents() for standard in standards]
+    start = int(model.constant)
+    lines = (model.line, *model.overlaps)
+    if any(line not in element_of for line in lines):
+        return {}
+    slopes = []
+    for j, line in enumerate(lines, start=start):
+        known = [w[element_of[line]] for w in contents if element_of[line] in w]
+        if not known or np.mean(known) <= 0.0:
+            return {}
+        slopes.append(float(np.mean(observations.design[:, j]) / np.mean(known)))
+    constant = [float(np.mean(observations.design[:, 0]))] if model.constant else []
+    return {
+        name: np.array(constant + [s * w.get(element_of[line], 0.0) for s, line in zip(slopes, lines, strict=True)])
+        for name, w in candidates.items()
+    }
 
 
 def _likeliest(observations: Observations) -> tuple[Regression, float]:
@@ -280,18 +318,28 @@ def calibrate_lines(
     *,
     name: str,
     exclusions: Sequence[ExcludedStandard] = (),
+    candidates: Sequence[ReferenceMaterial] = (),
     instrument_sha256: str = "",
 ) -> LineCalibration:
     """Curves of all analytes of a method.
 
     theory : where the method needs one (`theory_of`).
     exclusions : standards that are left out of one curve, or of all.
+    candidates : materials at hand that were not measured; the helpful ones are named where standards do not suffice.
 
     Beside each curve the same line without matrix correction, and without its constant, are fitted for comparison.
     Raises CalibrationError where standards are too few or do not determine a curve, naming what to add.
     """
     factors = Factors(theory)
     typical = _typical(standards, method.analytes)
+    measured = {standard.material.name for standard in standards}
+    share = float(np.mean([standard.factor for standard in standards])) if standards else 1.0
+    proposals = {
+        m.name: {e: share * v.mass_fraction for e, v in m.element_values().items()}
+        for m in candidates
+        if m.name not in measured
+    }
+    element_of = {name: line.element for name, line in method.lines.items()}
     fitted: list[FittedCurve] = []
     alternatives = {}
     for model in method.models:
@@ -305,7 +353,7 @@ def calibrate_lines(
             if e.curve in ("", model.analyte)
         ]
         out = [e for e in out if _takes_part(e.material, model, standards)]
-        found = fit_curve(complete, standards, factors, exclusions=out)
+        found = fit_curve(complete, standards, factors, exclusions=out, candidates=proposals, element_of=element_of)
         fitted.append(found)
         alternatives[model.analyte] = _alternatives(complete, standards, factors, out, found)
     calibration = Calibration(
@@ -362,12 +410,15 @@ def _alternatives(
         "without constant": replace(model, constant=False),
         "without overlaps": replace(model, overlaps=()),
     }
-    regressions = {str(model.kind): chosen.regression}
+    fitted = {str(model.kind): chosen}
     for name, other in simpler.items():
         if other.terms == model.terms and other.kind is model.kind:
             continue
         try:
-            regressions[name] = fit_curve(other, standards, factors, exclusions=exclusions).regression
+            fitted[name] = fit_curve(other, standards, factors, exclusions=exclusions)
         except CalibrationError:
             continue  # a model that cannot be fitted is no alternative
-    return compare(regressions)
+    return compare(
+        {name: found.regression for name, found in fitted.items()},
+        {name: found.left_out for name, found in fitted.items()},
+    )

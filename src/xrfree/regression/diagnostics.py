@@ -206,8 +206,12 @@ class ModelScore:
     aicc: float | None
 
 
-def compare(models: Mapping[str, Regression]) -> tuple[ModelScore, ...]:
+def compare(
+    models: Mapping[str, Regression], left_out: Mapping[str, LeaveOneOut] | None = None
+) -> tuple[ModelScore, ...]:
     """Models of the same responses, the best by leave-one-material-out first.
+
+    left_out : of some of the models, where it is known already.
 
     AICc = χ² + ln|V| + n ln 2π + 2k + 2k(k + 1)/(n - k - 1), k coefficients and the extra scatter
 
@@ -216,12 +220,15 @@ def compare(models: Mapping[str, Regression]) -> tuple[ModelScore, ...]:
     responses = {regression.observations.response.tobytes() for regression in models.values()}
     if len(responses) > 1:
         raise DomainError("models can be compared only on the same standards; exclude the same materials from all")
-    scores = [_score(name, regression) for name, regression in models.items()]
+    known = left_out or {}
+    scores = [
+        _score(name, regression, known.get(name) or leave_one_material_out(regression))
+        for name, regression in models.items()
+    ]
     return tuple(sorted(scores, key=lambda score: score.leave_one_out_rms))
 
 
-def _score(name: str, regression: Regression) -> ModelScore:
-    left_out = leave_one_material_out(regression)
+def _score(name: str, regression: Regression, left_out: LeaveOneOut) -> ModelScore:
     n, k = len(regression.residual), len(regression.coefficients) + 1
     variance = regression.residual_covariance
     chi_square = regression.chi_square
