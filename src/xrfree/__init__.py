@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xrfree.documents.instrument import load_instrument
     from xrfree.documents.method import load_method
     from xrfree.fit import fit_spectrum
+    from xrfree.planning import plan
     from xrfree.quantification import quantify
     from xrfree.readers import read_measurement
     from xrfree.reference import ReferenceMaterial
@@ -36,6 +37,7 @@ _HOMES = {
     "load_certificates": "xrfree.documents.certificates",
     "load_instrument": "xrfree.documents.instrument",
     "load_method": "xrfree.documents.method",
+    "plan": "xrfree.planning",
     "quantify": "xrfree.quantification",
     "read_measurement": "xrfree.readers",
     "simulate": "xrfree.simulation",
@@ -55,6 +57,7 @@ __all__ = [
     "load_certificates",
     "load_instrument",
     "load_method",
+    "plan",
     "quantify",
     "read_measurement",
     "simulate",

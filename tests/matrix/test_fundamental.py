@@ -435,6 +435,20 @@ def test_strength_per_content_has_a_limit_at_zero_content(ore: Excitation, eleme
         assert np.all(np.abs(getattr(trace, part) - getattr(absent, part)) <= 1e-5 * size)
 
 
+@given(content=st.floats(1e-9, 0.98), more=st.floats(1.001, 2.0), element=st.sampled_from(list(ORE)))
+def test_more_of_an_element_gives_more_of_its_light(ore: Excitation, content: float, more: float, element: str) -> None:
+    place = ore.elements.index(element)
+    rest = np.array([0.0 if e == element else ORE[e] for e in ore.elements])
+    rest /= rest.sum()
+    intensities = []
+    for w in (content, min(more * content, 1.0)):
+        weights = (1.0 - w) * rest
+        weights[place] = w
+        mine = np.array([line.element == element for line in ore.lines])
+        intensities.append(w * line_strengths(ore, weights, np.inf).total[mine])
+    assert np.all(intensities[1] > intensities[0])
+
+
 def test_negative_content_counts_as_none(ore: Excitation) -> None:
     below, absent = strengths(ore, {**ORE, "Nd": -0.001}), strengths(ore, {**ORE, "Nd": 0.0})
     assert np.array_equal(below.total, absent.total)
