@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from xrfree.documents.instrument import load_instrument
     from xrfree.documents.method import load_method
     from xrfree.fit import fit_spectrum
+    from xrfree.intensities import LineIntensities
     from xrfree.planning import plan
     from xrfree.quantification import quantify
-    from xrfree.readers import read_measurement
+    from xrfree.readers import read_intensities, read_measurement, read_measurements, read_results
     from xrfree.reference import ReferenceMaterial
+    from xrfree.reported import ReportedResults
     from xrfree.simulation import simulate
     from xrfree.spectrum import Measurement, Spectrum
 
@@ -27,9 +29,11 @@ _HOMES = {
     "Assay": "xrfree.assay",
     "Calibration": "xrfree.calibration",
     "Composition": "xrfree.composition",
+    "LineIntensities": "xrfree.intensities",
     "Measurement": "xrfree.spectrum",
     "NetAreas": "xrfree.areas",
     "ReferenceMaterial": "xrfree.reference",
+    "ReportedResults": "xrfree.reported",
     "Spectrum": "xrfree.spectrum",
     "calibrate": "xrfree.calibration_fit",
     "fit_spectrum": "xrfree.fit",
@@ -39,7 +43,10 @@ _HOMES = {
     "load_method": "xrfree.documents.method",
     "plan": "xrfree.planning",
     "quantify": "xrfree.quantification",
+    "read_intensities": "xrfree.readers",
     "read_measurement": "xrfree.readers",
+    "read_measurements": "xrfree.readers",
+    "read_results": "xrfree.readers",
     "simulate": "xrfree.simulation",
 }
 
@@ -47,9 +54,11 @@ __all__ = [
     "Assay",
     "Calibration",
     "Composition",
+    "LineIntensities",
     "Measurement",
     "NetAreas",
     "ReferenceMaterial",
+    "ReportedResults",
     "Spectrum",
     "calibrate",
     "fit_spectrum",
@@ -59,7 +68,10 @@ __all__ = [
     "load_method",
     "plan",
     "quantify",
+    "read_intensities",
     "read_measurement",
+    "read_measurements",
+    "read_results",
     "simulate",
 ]
 

@@ -1,6 +1,8 @@
 """Formats without a sample file: what the published layouts say comes back, byte for byte in its place."""
 
+import base64
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from runpy import run_path
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 from xrfree.errors import SpectrumFileError, UncalibratedError
-from xrfree.readers import read_measurement, read_measurements
+from xrfree.readers import _hdf5_helper, read_measurement, read_measurements
 from xrfree.readers.profile import ReaderProfile
 from xrfree.spectrum import Spectrum
 
@@ -272,3 +274,49 @@ def test_hdf5_never_leaves_its_file(tmp_path: Path, counts: list[int]) -> None:
         opened["entry/xrf"].create_virtual_dataset("counts", layout)
     with pytest.raises(SpectrumFileError, match="lies in another file"):
         read_measurements(path)
+
+
+def test_a_dataset_that_claims_more_than_the_file_can_hold(tmp_path: Path, counts: list[int]) -> None:
+    path = nexus(tmp_path / "a.h5", counts, energy=None)
+    with h5py.File(path, "a") as opened:
+        del opened["entry/xrf/counts"]
+        opened["entry/xrf"].create_dataset("counts", shape=(2**40, 48), chunks=(1, 48), dtype="i4")
+    with pytest.raises(SpectrumFileError, match="more than a file of this size can hold"):
+        read_measurements(path)
+
+
+# An NXdata file with one byte changed (0 to 8 at byte 2073), found by tools/fuzz_readers.py: HDF5 loops on it.
+ENDLESS = (
+    "c-rk-O-vI(6y6`YEI(>N)Pe#P6%7(op$9K!*C@z=08vAFf-bl%#9AXQ3Kzwwv2rk6G-_hJqE}7y;L!sIG+rbg&_tue#DfM+G)Bel"
+    "%$x1biu{Vv@V=y(yqRy_?9RUTmi;DNY}i-7BDW-0u%N0!mf#hfm;wZXyv@eL(2CHepdFT2zf8t_(C-ERewm+t=s;ba#h!A3t)nZn"
+    "RRzRyL_^)47OM@}aYQj9@jNr0?CE#JW5XiXEr6BWah)&d5Z|g$l>QwyBSvp5DHMw$nc=msLFMwp;|OAr{5;d<M=G1zU31J2|9Z?1"
+    "%#UC5<E@A1_4P!!cwB6L9BgXdCz33n7?An*!7$h(9(+bKf#p3b1nj+-4^K!Ga!8$N3bl8}j6{OXo2}ktJBord&AR*dHaCinfU)b8"
+    "%GXoL=`W3@5FLTXYqu=EvcOhs{$V3&K>c&{cOL7FCleW4vFo_m6YbBe$F6IKz}Gpp?h&(<v^g$*!gasCRTygs1OkCTAP@)y0)be5"
+    "VEU$8r&*}JDLX#SW#RYwX4eMz9*2pu>6=4koIHY9W^n79+n^mO;dx9?V){|6`-It^>^^G3IE&N39M^U0n_(aCCk6I!2|lB_)EW1F"
+    "Emq%D9Q7uPt6SN`U!pr2H)8Yi;~{>+Fz!kF@d-wsnV9i<L~1deRC2}}_|0~$qmXfhazw_bku6HRzkthcz^=DmGS#axw>sQ|O8O<4"
+    "I?5CL^t{Pl#~K%{x*ju<rmfeiP+?_Bepa5jg+S)2LrWSbG~eXRc|z&Te0I*^t(lp}-W&ef<&kgJ`&3Lvi~D^Von@Z4indW#y>#Pb"
+    "6>q!iDxO0k5C{YUfk6Bp=xgg8-M;c{OVPQPdC!HrZzcn&$--S@XKtT2jiJluo(2sq^|7<k7~LAFxpC)i$ELB4EvMoSekk8w4c3Lr"
+    "?q8Vr7C61@W&Kq2{qddSsohsX;Y-)94z@Kuy!WN>W=C~>pOkYVxAiYAbN!lyTN=H$C)%S?3**{j(!SP$wHDq%{|Al!75fSLKWov5"
+    "g|8a*^Iaom1U|6@NvHj?PUy8Bo%&I9%2R=t3%oqwtpMIiu)V-5fc^sD7wUBV)xawP-WuSo0p42RtplD9c*Vdg23`s9)&p+?@JfMK"
+    "3cNDll~cReuakWl@YDVYKjk-W)X6^G*$BJ};8g&x0{m}=wo=FZLLd-`e-*##kyJTj`ewkT^T_FOYox%h+4^HJPY6!Id6KO|N)kw+"
+    "pf8FqKtUSdB&Ljhs}TLRH{NZ@`SUt=a_XQ<y&rD9cj5cdR!tfF|KBWhKb*RA&L7;5pT@PUc>"
+)
+
+
+def test_a_library_that_does_not_come_back_is_ended(tmp_path: Path, counts: list[int]) -> None:
+    good, endless = nexus(tmp_path / "a.h5", counts), tmp_path / "b.h5"
+    endless.write_bytes(zlib.decompress(base64.b85decode(ENDLESS)))
+    assert read_measurements(good)
+    with pytest.raises(SpectrumFileError, match=r"b\.h5: the HDF5 library does not come to an end"):
+        read_measurements(endless)
+    assert read_measurements(good)
+
+
+def test_a_helper_that_was_ended_from_outside_is_replaced(tmp_path: Path, counts: list[int]) -> None:
+    path = nexus(tmp_path / "a.h5", counts)
+    assert read_measurements(path)
+    process = _hdf5_helper._HELPER._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert read_measurements(path)

@@ -25,10 +25,10 @@ from xrfree.errors import SpectrumFileError, UncalibratedError
 from xrfree.readers._assembly import StatedScale
 from xrfree.readers._hdf5_search import Found, find_spectra
 
-_LIMIT_S = 0.8
+_LIMIT_S = 0.4
 _LIMIT_S_PER_MB = 0.05
 # Above what the libraries take themselves; a damaged file that asks for more is refused by the system.
-_MOST_MEMORY_BYTES = 2**31
+_MOST_MEMORY_BYTES = 3 * 2**28
 _COPY_AGAIN = "Copy the file again from where it was written"
 
 
@@ -84,7 +84,9 @@ class _Helper:
                 return None
 
     def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+        if self._process is not None and (self._owner != os.getpid() or self._process.poll() is not None):
+            self._stop()
+        if self._process is None:
             code = f"import sys; sys.path[:] = {sys.path!r}; from xrfree.readers._hdf5_helper import serve; serve()"
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
@@ -99,14 +101,18 @@ class _Helper:
 
     def _stop(self) -> None:
         process, self._process = self._process, None
-        if process is None or self._owner != os.getpid():
+        if process is None:
             return
-        process.kill()
+        if self._owner == os.getpid():
+            process.kill()
+        else:
+            process.returncode = 0  # the helper of the process this one was forked from: not ours to end
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
-        process.wait()
+        if self._owner == os.getpid():
+            process.wait()
 
 
 _HELPER = _Helper()
@@ -130,6 +136,8 @@ def _received(stream: IO[bytes]) -> tuple[dict[str, Any], list[NDArray[Any]]]:
 
 def serve() -> None:
     """Answer questions until the parent closes the stream."""
+    import h5py  # noqa: F401  before time is taken
+
     _limit_memory()
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     while line := questions.readline():

@@ -26,6 +26,8 @@ _MAPS_DETECTORS = "abcdefgh"
 _KNOWN_FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: the ones that HDF5 always brings
 _MOST_VALUES = 2**24
 _LARGEST_CHUNK = 2**24
+# Deflate packs at most 1032 bytes into one.
+_MOST_PACKED = 1032
 _MOST_OBJECTS = 5_000
 _DEEPEST = 12
 _LIVE, _REAL = ("live_time", "livetime", "LiveTime"), ("real_time", "elapsed_time", "realtime", "RealTime")
@@ -223,6 +225,9 @@ def _values(path: Path, dataset: Any) -> NDArray[Any]:
         raise _refused(path, place, "does not hold numbers")
     if dataset.is_virtual or dataset.external:
         raise _refused(path, place, "lies in another file, which is not followed")
+    stored = _MOST_PACKED * dataset.file.id.get_filesize()
+    if math.prod(dataset.shape) * dataset.dtype.itemsize > stored:
+        raise _refused(path, place, f"has the shape {dataset.shape}, more than a file of this size can hold")
     if math.prod(dataset.shape) > _MOST_VALUES or math.prod(dataset.chunks or (1,)) > _LARGEST_CHUNK:
         raise _refused(path, place, f"has the shape {dataset.shape}, more than {_MOST_VALUES} values")
     properties = dataset.id.get_create_plist()
