@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from xrfree.batch import assaying as batch_assaying
-from xrfree.cli import FAILED, INTERRUPTED, OK, REFUSED, assaying, main
+from xrfree.cli import FAILED, HELD, INTERRUPTED, OK, REFUSED, assaying, main
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import CalibrationError, FitError
 from xrfree.readers import read_measurement, read_measurements
@@ -183,6 +183,58 @@ def test_a_calibration_of_another_instrument_exits_with_1(tmp_path, monkeypatch,
     write_spectra(tmp_path / "in", "P1")
     assert _assay(tmp_path) == FAILED
     assert capsys.readouterr().err.endswith("xrfree: calibration May belongs to another instrument\n")
+
+
+def with_gates(folder: Path, gates: str) -> str:
+    """The shipped method with gates of its own."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "gated.toml"
+    instrument = shipped_path("instruments", "example-edxrf.toml").as_posix()
+    text = Path(METHOD).read_text(encoding="utf-8").replace("../instruments/example-edxrf.toml", instrument)
+    path.write_text(text + gates, encoding="utf-8")
+    return str(path)
+
+
+BLANK_GATE = '[[gates]]\nname = "blank"\nkind = "blank"\n'
+DEAD_TIME_GATE = (
+    '[[gates]]\nname = "dead"\nkind = "dead time"\naction = "{action}"\ncondition = "low"\nhighest = 0.01\n'
+)
+
+
+def test_a_contaminated_blank_holds_the_batch(tmp_path, assayed, capsys):
+    for name in ("B1", "P1"):
+        write_spectra(tmp_path / "in", name)
+    listed = tmp_path / "list.csv"
+    listed.write_text(
+        "specimen,role,form,density_g_cm3,thickness_cm\nB1,blank,pressed powder,3.1,0.4\n", encoding="utf-8"
+    )
+    method = with_gates(tmp_path / "docs", BLANK_GATE)
+    assert _assay(tmp_path, "--method", method, "--specimens", str(listed)) == HELD
+    written = capsys.readouterr()
+    assert "hold: blank: B1: the blank is contaminated with La 1.235 %" in written.err
+    assert "Batch held. Repeat: B1" in written.err
+    assert "must not be released" in written.out
+    out = tmp_path / "out"
+    assert json.loads((out / "assays.json").read_text(encoding="utf-8"))["gates"]["outcome"] == "hold"
+    assert "contaminated" in (out / "gates.csv").read_text(encoding="utf-8")
+    assert "held: results must not be released" in (out / "report.html").read_text(encoding="utf-8")
+    # What the gates found is no spectrum and does not disturb the next run.
+    assert main(["assay", str(out), "--method", method, "--out", str(tmp_path / "again")]) == FAILED
+
+
+def test_instrument_gates_speak_before_the_batch(tmp_path, assayed, capsys):
+    write_spectra(tmp_path / "in", "P1")
+    for action, code in (("warn", OK), ("hold", HELD)):
+        method = with_gates(tmp_path / "docs", DEAD_TIME_GATE.format(action=action))
+        assert _assay(tmp_path, "--method", method) == code
+        assert f"before the batch: {action}: dead: P1: dead time of condition low is 9.1 %" in capsys.readouterr().err
+
+
+def test_certificates_of_check_standards_are_read_before_the_work(tmp_path, assayed, capsys):
+    write_spectra(tmp_path / "in", "P1")
+    assert _assay(tmp_path, "--certificates", str(tmp_path / "nowhere.csv")) == FAILED
+    assert assayed == []
+    assert "nowhere.csv" in capsys.readouterr().err
 
 
 # --- demo ---------------------------------------------------------------------------------------------------

@@ -88,8 +88,7 @@ roles = ["unknown"]
 
 
 def method_with(tmp_path: Path, gates: str) -> Path:
-    # Without the gates that ship with the method, if it has any.
-    text = SHIPPED.read_text(encoding="utf-8").partition("[[gates]]")[0]
+    text = SHIPPED.read_text(encoding="utf-8")
     path = tmp_path / "method.toml"
     path.write_text(text + gates, encoding="utf-8")
     return path

@@ -104,8 +104,10 @@ def _expected_areas(assay: Assay, prepared: Prepared, specimen: Specimen) -> dic
     N = t k w S(w), k the instrument's scale of the condition (or of the line group, where it was measured).
     """
     asked = {group for gate in prepared.method.gates if isinstance(gate, SeriesGate) for _, group in gate.pairs}
-    composition, scales = assay.composition, prepared.instrument.log_scale
     expected: dict[str, float] = {}
+    if not asked:
+        return expected
+    composition, scales = assay.composition, prepared.instrument.log_scale
     for areas in assay.areas:
         groups = [group for group in areas.groups if group in asked and split_group(group)[0] in composition.elements]
         if not groups:

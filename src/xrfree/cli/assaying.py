@@ -27,7 +27,7 @@ from xrfree.documents.shipped import shipped_path
 from xrfree.errors import XrfreeError
 from xrfree.ledger.store import Ledger, entry
 from xrfree.quality.gating import Finding, GateReport, Outcome, asks_for_spectra
-from xrfree.quantification import prepare
+from xrfree.quantification import Prepared, prepare
 from xrfree.readers import load_profile
 from xrfree.reference import ReferenceMaterial
 from xrfree.report.files import prepare_folder
@@ -73,6 +73,7 @@ class Request:
 class Desk:
     """Everything ready to assay with."""
 
+    prepared: Prepared
     task: Task
     book: Book
     crew: Crew
@@ -145,6 +146,7 @@ def prepare_desk(request: Request, documents: Documents, ledger: Ledger, *, most
     book = Book(ledger=ledger, actor=request.hand.actor, signer=checked_signer(ledger, request.hand))
     _record_documents(request, documents, book)
     return Desk(
+        prepared=prepared,
         task=Task(
             quantification=Chain(prepared=prepared),
             method=documents.method,
@@ -236,7 +238,7 @@ def _gates(
     report = gate_report(
         recorded_assays(desk.book.ledger, numbers),
         before,
-        prepare(documents.method, documents.instrument, documents.calibration),
+        desk.prepared,
         specimens=documents.specimens,
         certificates={material.name: material for material in materials},
     )
