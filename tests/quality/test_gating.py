@@ -162,11 +162,20 @@ def test_duplicates(make_assay):
     gate = DuplicateGate(name="duplicates", repeatability={"La": (0.02, 1e-5)})
     first, second = make_assay("A1"), changed(make_assay("A2"), La=LA * 1.015)
     subjects = [Subject(name="A1", sample="A", assay=first), Subject(name="A2", sample="A", assay=second)]
-    assert results(gate, subjects)[0].outcome is Outcome.PASS
+    passed = results(gate, subjects)[0]
+    assert passed.outcome is Outcome.PASS
+    assert passed.message == "A La 1.244 % (mean of 2)"
     far = [subjects[0], replace(subjects[1], assay=changed(second, La=LA * 1.05))]
     found = results(gate, far)[0]
     assert found.outcome is Outcome.HOLD
     assert found.repeat == ("A1", "A2")
+    assert "La (range of 2 results 0.06173 > 1 r" in found.message
+    assert "measure a third time" in found.message
+    # A third result in between is accepted with the range of 1.2 r that three may have.
+    third = Subject(name="A3", sample="A", assay=changed(make_assay("A3"), La=LA * 1.01))
+    near = [subjects[0], replace(subjects[1], assay=changed(second, La=LA * 1.0235)), third]
+    assert results(gate, near[:2])[0].outcome is Outcome.HOLD
+    assert results(gate, near)[0].message == "A La 1.248 % (mean of 3)"
     # DZ/T allows 3.2 % of the mean to each side at 1.2 %: 6.4 % between two results.
     by_curve = DuplicateGate(name="duplicates", dz_t_grade=1.0, elements=("La",))
     assert results(by_curve, far)[0].outcome is Outcome.PASS

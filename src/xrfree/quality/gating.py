@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from itertools import combinations, groupby
+from itertools import combinations
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from xrfree.gates import (
     SumGate,
     TubeLineGate,
 )
-from xrfree.quality.duplicates import LinearPrecision, allowed_relative_deviation
+from xrfree.quality.duplicates import Acceptance, LinearPrecision, accept, allowed_relative_deviation
 from xrfree.quality.pattern import NEIGHBOURS, plausibility
 from xrfree.quality.peak import k_alpha
 from xrfree.quality.scores import en_score, zeta_score
@@ -179,7 +179,8 @@ def _findings(gate: Gate, subjects: Sequence[Subject], evaluated: _Evaluated) ->
         return [_finding(gate, kind, outcome, failure, subjects, everything) for failure in failures]
     if looked_at:
         names = tuple(s.name for s in looked_at)
-        return [Finding(gate=gate.name, kind=kind, outcome=Outcome.PASS, message="", specimens=names)]
+        message = _paths(gate, looked_at) if isinstance(gate, DuplicateGate) else ""
+        return [Finding(gate=gate.name, kind=kind, outcome=Outcome.PASS, message=message, specimens=names)]
     wanted = " or ".join(gate.roles) or "suitable"
     message = f"no {wanted} specimen was measured that this gate could look at"
     if not gate.required:
@@ -496,59 +497,91 @@ def _other_material(
 
 
 def _duplicates(gate: DuplicateGate, subjects: Sequence[Subject]) -> _Evaluated:
-    """All pairs of specimens of one sample; two samples that disagree are tried with their specimens exchanged."""
-    assayed = sorted((s for s in subjects if s.sample and s.assay is not None), key=lambda s: s.sample)
-    by_sample = {sample: list(group) for sample, group in groupby(assayed, key=lambda s: s.sample)}
-    repeated = {sample: group for sample, group in by_sample.items() if len(group) > 1}
+    """All samples with several specimens; two that disagree are tried with specimens of another sample exchanged."""
+    repeated = _repeated(subjects)
     failures = []
     for sample, group in repeated.items():
-        for first, second in combinations(group, 2):
-            complaints = _disagreements(gate, first, second)
-            if complaints:
-                message = f"duplicates {first.name} and {second.name} of {sample} disagree: {'; '.join(complaints)}"
-                message += _exchange(gate, sample, first, second, repeated)
-                failures.append(_Failure(message=message, specimens=(first.name, second.name)))
+        complaints = _disagreements(gate, group)
+        if complaints:
+            names = tuple(s.name for s in group)
+            message = f"duplicates {', '.join(names)} of {sample} disagree: {'; '.join(complaints)}"
+            message += _exchange(gate, sample, repeated) if len(group) == 2 else ""
+            failures.append(_Failure(message=message, specimens=names))
     return [s for group in repeated.values() for s in group], failures
 
 
-def _disagreements(gate: DuplicateGate, first: Subject, second: Subject) -> list[str]:
-    a, b = first.assay, second.assay
-    if a is None or b is None:
-        return []
+def _repeated(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
+    """Assayed specimens of the samples that have two or more, in the order of the batch."""
+    groups: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        if subject.sample and subject.assay is not None:
+            groups.setdefault(subject.sample, []).append(subject)
+    return {sample: group for sample, group in sorted(groups.items()) if len(group) > 1}
+
+
+def _disagreements(gate: DuplicateGate, group: Sequence[Subject]) -> list[str]:
+    """Elements whose results are not acceptable together: by the flow with r(X), else by the DZ/T curve."""
     complaints = []
-    for element in gate.elements or a.analytes:
-        if element not in a.components or element not in b.components:
-            continue
-        x, y = (float(s.mass_fraction[s.components.index(element)]) for s in (a, b))
-        allowed = _allowed_difference(gate, element, x, y)
-        if allowed is not None and abs(x - y) > allowed:
-            complaints.append(f"{element} {_percent(x)} and {_percent(y)}, allowed difference {_percent(allowed)}")
+    for element, results in _duplicate_results(gate, group).items():
+        if element in gate.repeatability:
+            found = _accepted(gate, element, results)
+            if found.value is None:
+                complaints.append(f"{element} ({', '.join(found.path)})")
+        else:
+            complaints += [
+                f"{element} {_percent(x)} and {_percent(y)}, allowed difference {_percent(allowed)}"
+                for x, y in combinations(results, 2)
+                if (allowed := _curve_difference(gate, x, y)) is not None and abs(x - y) > allowed
+            ]
     return complaints
 
 
-def _allowed_difference(gate: DuplicateGate, element: str, x: float, y: float) -> float | None:
-    """r(X) at the mean, else twice the mean times the DZ/T limit; None where neither says anything."""
+def _duplicate_results(gate: DuplicateGate, group: Sequence[Subject]) -> dict[str, list[float]]:
+    """Results of the elements that all specimens have, in their order."""
+    assays = [s.assay for s in group if s.assay is not None]
+    elements = gate.elements or assays[0].analytes
+    return {
+        element: [float(a.mass_fraction[a.components.index(element)]) for a in assays]
+        for element in elements
+        if all(element in a.components for a in assays)
+    }
+
+
+def _accepted(gate: DuplicateGate, element: str, results: Sequence[float]) -> Acceptance:
+    """The flow of the iron-ore standards, in %."""
+    slope, intercept = gate.repeatability[element]
+    return accept([100.0 * x for x in results[:4]], LinearPrecision(slope=slope, intercept=100.0 * intercept))
+
+
+def _curve_difference(gate: DuplicateGate, x: float, y: float) -> float | None:
+    """Twice the mean times the DZ/T limit; None where the curve says nothing."""
     mean = 0.5 * (x + y)
-    if element in gate.repeatability:
-        slope, intercept = gate.repeatability[element]
-        return LinearPrecision(slope=slope, intercept=intercept).at(mean)
     if gate.dz_t_grade is None or mean <= 0.0:
         return None
     return 2.0 * mean * allowed_relative_deviation(mean, grade=gate.dz_t_grade)
 
 
-def _exchange(
-    gate: DuplicateGate, sample: str, first: Subject, second: Subject, repeated: Mapping[str, Sequence[Subject]]
-) -> str:
+def _paths(gate: DuplicateGate, subjects: Sequence[Subject]) -> str:
+    """Which way each accepted result went, for the report (contents in %)."""
+    told = []
+    for sample, group in _repeated(subjects).items():
+        results = _duplicate_results(gate, group)
+        ways = [(e, _accepted(gate, e, results[e])) for e in results if e in gate.repeatability]
+        told += [f"{sample} {e} {way.value:.4g} % ({way.path[-1]})" for e, way in ways if way.value is not None]
+    return "; ".join(told)
+
+
+def _exchange(gate: DuplicateGate, sample: str, repeated: Mapping[str, Sequence[Subject]]) -> str:
     """A sentence that names a specimen of another sample with which an exchange would make both pairs agree."""
+    first, second = repeated[sample]
     for other, group in repeated.items():
-        if other == sample:
+        if other == sample or len(group) != 2:
             continue
-        for third, fourth in combinations(group, 2):
-            for mine, kept in ((first, second), (second, first)):
-                for theirs, left in ((third, fourth), (fourth, third)):
-                    if not _disagreements(gate, kept, theirs) and not _disagreements(gate, left, mine):
-                        return f"; with {mine.name} and {theirs.name} exchanged both pairs agree: were they swapped?"
+        third, fourth = group
+        for mine, kept in ((first, second), (second, first)):
+            for theirs, left in ((third, fourth), (fourth, third)):
+                if not _disagreements(gate, (kept, theirs)) and not _disagreements(gate, (left, mine)):
+                    return f"; with {mine.name} and {theirs.name} exchanged both pairs agree: were they swapped?"
     return ""
 
 
