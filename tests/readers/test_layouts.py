@@ -151,6 +151,9 @@ def test_bruker_text_that_contradicts_itself(put: Put, counts: list[int]) -> Non
     changed = writers.esprit(counts).replace("lin.: 200.0", "lin.: 100.0")
     with pytest.raises(SpectrumFileError, match="but the calibration says"):
         read_measurement(put("a.txt", changed))
+    one_column = writers.esprit(counts).split("Counts\n")[0] + "Counts\n1\n2\n"
+    with pytest.raises(SpectrumFileError, match="1 columns, expected energy and counts"):
+        read_measurement(put("c.txt", one_column))
     with pytest.raises(UncalibratedError, match="eVPerChannel or StartingKeV is missing"):
         read_measurement(put("b.csv", writers.handheld_csv(counts).replace("StartingKeV,-0.05\n", "")))
 

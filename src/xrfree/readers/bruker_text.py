@@ -51,6 +51,8 @@ def _desktop(path: Path, lines: list[str]) -> Statement:
     body = "\n".join(lines[start + 1 :])
     block = NumberBlock(path=path, text=body.replace(",", ".") if decimal_comma else body, first_line=start + 2)
     width = len(next(block.rows(), (0, "0 0"))[1].split())
+    if width != 2:
+        raise _bad(path, start + 2, f"{width} columns, expected energy and counts")
     table = block.table(None, range(width), width)
     _refuse_other_length(path, items, "Channels", table[:, 1])
     return Statement(
