@@ -109,6 +109,15 @@ def test_a_folder_is_watched(tmp_path, assayed, capsys):
     assert "1 of them before" in capsys.readouterr().out
 
 
+def test_a_worklist_names_the_samples(tmp_path, assayed, capsys):
+    write_spectra(tmp_path / "in", "P1")
+    worklist = tmp_path / "in" / "worklist.csv"
+    worklist.write_text("sample,files\nLAB-7,P1.low.csv P1.high.csv\nLAB-8,\n", encoding="utf-8")
+    assert _assay(tmp_path, "--worklist", str(worklist)) == OK
+    assert "no spectrum of LAB-8" in capsys.readouterr().err
+    assert "\nLAB-7,La" in (tmp_path / "out" / "assays.csv").read_text(encoding="utf-8")
+
+
 def test_everything_refused_exits_with_2(tmp_path, assayed):
     write_spectra(tmp_path / "in", "bad1")
     assert _assay(tmp_path) == REFUSED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -53,12 +53,14 @@ class Arrival:
 class Catalogue:
     """Pieces of each specimen in the order of the names, and the files that could not be used.
 
+    names : specimens that somebody else says files are of, by name of the file.
     kept : measurements of the first pass, by piece. recent : the file that was read last, for those with many tests.
     """
 
     specimens: Mapping[str, tuple[Piece, ...]]
     refusals: tuple[Refusal, ...]
     profile: ReaderProfile | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[tuple[Path, int], Measurement] = field(default_factory=dict)
     recent: dict[Path, list[Measurement]] = field(default_factory=dict)
 
@@ -99,7 +101,7 @@ class Catalogue:
             return kept
         if piece.path not in self.recent:
             self.recent.clear()
-            self.recent[piece.path] = read_file(piece.path, self.profile)
+            self.recent[piece.path] = _read(piece.path, self.profile, self.names)
         measurements = self.recent[piece.path]
         found = measurements[piece.place] if piece.place < len(measurements) else None
         if found is None or tuple(source.sha256 for source in found.sources) != piece.sha256:
@@ -134,11 +136,13 @@ def catalogue(
     files: Sequence[Path],
     *,
     profile: ReaderProfile | None = None,
+    names: Mapping[str, str] | None = None,
     known: dict[tuple[str, ...], Path] | None = None,
     progress: Progress | None = None,
 ) -> Catalogue:
     """Look through all files: which specimens there are, and what cannot be used.
 
+    names : specimens by the names of their files, where a worklist says so; else the files themselves say.
     known : files by their digests, of earlier catalogues; those of this one are added.
 
     A file with the same content as an earlier one is refused, and so are all files that hold a spectrum of one
@@ -151,7 +155,7 @@ def catalogue(
     channels = 0
     for done, path in enumerate(files, start=1):
         try:
-            for specimen, piece, measurement in _pieces(path, profile, known):
+            for specimen, piece, measurement in _pieces(path, profile, names or {}, known):
                 found.setdefault(specimen, []).append(piece)
                 if measurement is not None and channels < MOST_KEPT:
                     kept[path, piece.place] = measurement
@@ -161,16 +165,30 @@ def catalogue(
         if progress is not None:
             progress(done, len(files))
     usable, conflicts = _without_conflicts(found)
-    return Catalogue(specimens=usable, refusals=sorted_refusals([*refusals, *conflicts]), profile=profile, kept=kept)
+    return Catalogue(
+        specimens=usable,
+        refusals=sorted_refusals([*refusals, *conflicts]),
+        profile=profile,
+        names=names or {},
+        kept=kept,
+    )
+
+
+def _read(path: Path, profile: ReaderProfile | None, names: Mapping[str, str]) -> list[Measurement]:
+    """Measurements of a file, the only one under the name of the worklist."""
+    found = read_file(path, profile)
+    if path.name in names and len(found) == 1:
+        return [replace(found[0], specimen=names[path.name])]
+    return found
 
 
 def _pieces(
-    path: Path, profile: ReaderProfile | None, known: dict[tuple[str, ...], Path]
+    path: Path, profile: ReaderProfile | None, names: Mapping[str, str], known: dict[tuple[str, ...], Path]
 ) -> list[tuple[str, Piece, Measurement | None]]:
     if profile is None and is_stack(path):
-        names = enumerate(stack_names(path))
-        return [(s, Piece(path=path, place=i, conditions=c, stacked=True), None) for i, (s, c) in names]
-    measurements = read_file(path, profile)
+        listed = enumerate(stack_names(path))
+        return [(s, Piece(path=path, place=i, conditions=c, stacked=True), None) for i, (s, c) in listed]
+    measurements = _read(path, profile, names)
     _refuse_copy(path, measurements, known)
     return [
         (

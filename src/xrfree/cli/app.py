@@ -105,6 +105,10 @@ KeyOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", envvar="XRFREE_KEY", help="Private key (`xrfree ledger key`) to sign records with."),
 ]
+WorklistOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Worklist (.csv, .xlsx, .json): samples, expected files, customer ..."),
+]
 RetryOption = Annotated[bool, typer.Option("--retry", help="Assay again what was refused before.")]
 CalibrationOption = Annotated[
     Path | None,
@@ -137,6 +141,7 @@ def assay(
     operator: OperatorOption = "",
     key: KeyOption = None,
     retry: RetryOption = False,
+    worklist: WorklistOption = None,
 ) -> int:
     """Assay spectra: mass fractions with uncertainties, as tables and as a page to read.
 
@@ -176,6 +181,7 @@ def assay(
             ledger=ledger,
             hand=recording.Hand(name=operator, key=key),
             retry=retry,
+            worklist=worklist,
         )
     )
 
@@ -650,6 +656,71 @@ def flow(
             out=out,
             ledger=ledger,
             false_alarm=false_alarm,
+            hand=recording.Hand(name=operator, key=key),
+        )
+    )
+
+
+@app.command(short_help="Results from the ledger, for other systems.")
+def results(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write (.csv, .xlsx, .json).")],
+    samples: Annotated[list[str] | None, typer.Argument(metavar="[SAMPLE]...", help="Samples; all if none.")] = None,
+    ledger: LedgerOption = "",
+    worklist: WorklistOption = None,
+    unit: Annotated[str, typer.Option(metavar="UNIT", help="kg/kg, % or mg/kg.")] = "kg/kg",
+    released_only: Annotated[bool, typer.Option("--released-only", help="Nothing that is not released.")] = False,
+) -> int:
+    """Write results with units, limits, uncertainty and flags; exit code 2 if a sample has none.
+
+    \b
+    Example:
+      xrfree results --worklist monday.csv --ledger lab.sqlite --unit % --out monday.xlsx
+    """  # noqa: D301
+    from xrfree.cli import resulting
+
+    return resulting.run_results(
+        resulting.ResultsRequest(
+            ledger=ledger,
+            out=out,
+            worklist=worklist,
+            samples=samples or [],
+            unit=unit,
+            released_only=released_only,
+        )
+    )
+
+
+@app.command(short_help="Certificates of analysis.")
+def certificate(
+    laboratory: Annotated[Path, typer.Option(metavar="FILE", help="Laboratory document (.toml): name, address ...")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for the certificates.")],
+    samples: Annotated[list[str] | None, typer.Argument(metavar="[SAMPLE]...", help="Samples.")] = None,
+    ledger: LedgerOption = "",
+    worklist: WorklistOption = None,
+    batch: Annotated[bool, typer.Option("--batch", help="One certificate for all samples.")] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Also for results that are not released.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="Also as PDF.")] = True,
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Write certificates with the items of ISO/IEC 17025, 7.8.2.1; each is recorded and has a number of its own.
+
+    \b
+    Example:
+      xrfree certificate P1 P2 --ledger lab.sqlite --laboratory lab.toml --worklist monday.csv --out certificates
+    """  # noqa: D301
+    from xrfree.cli import recording, resulting
+
+    return resulting.run_certificate(
+        resulting.CertificateRequest(
+            ledger=ledger,
+            out=out,
+            laboratory=laboratory,
+            samples=samples or [],
+            worklist=worklist,
+            batch=batch,
+            draft=draft,
+            pdf=pdf,
             hand=recording.Hand(name=operator, key=key),
         )
     )

@@ -24,6 +24,7 @@ from xrfree.cli.recording import Hand, checked_signer, document_entry
 from xrfree.documents.certificates import load_certificates
 from xrfree.documents.method import method_instrument_path
 from xrfree.documents.shipped import shipped_path
+from xrfree.documents.worklist import load_worklist, sample_names
 from xrfree.errors import XrfreeError
 from xrfree.ledger.store import Ledger, entry
 from xrfree.quality.gating import Finding, GateReport, Outcome, asks_for_spectra
@@ -34,7 +35,7 @@ from xrfree.report.files import prepare_folder
 from xrfree.report.gates import gate_lines, gates_document, verdict_of_batch, write_gates_csv
 from xrfree.report.page import MOST_PLOTTED, write_report
 from xrfree.report.tables import MOST_IN_JSON, write_refused_csv, write_tables
-from xrfree.report.terminal import assay_table, doubts
+from xrfree.report.terminal import assay_table, doubts, printable
 
 DEMO_METHOD = "iron-ore-edxrf.toml"
 DEMO_INSTRUMENT = "example-edxrf.toml"
@@ -61,12 +62,13 @@ class Request:
     ledger: str = ""
     hand: Hand = field(default_factory=Hand)
     retry: bool = False
+    worklist: Path | None = None
     title: str = "Assay report"
 
     @property
     def documents(self) -> list[Path | None]:
         """Documents, which may lie among the spectra."""
-        return [self.method, self.instrument, self.calibration, self.specimens, self.certificates]
+        return [self.method, self.instrument, self.calibration, self.specimens, self.certificates, self.worklist]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,8 +192,13 @@ def scheduler_of(*, scheduler: str, cluster: str) -> str:
 def _catalogue(request: Request) -> Catalogue:
     stated = None if request.profile is None else load_profile(request.profile)
     files = spectrum_files(request.paths, exclude=[*request.documents, request.profile])
+    items = {} if request.worklist is None else load_worklist(request.worklist)
+    names = {} if request.worklist is None else sample_names(request.worklist, items)
     with console.progress("reading") as progress:
-        return catalogue(files, profile=stated, progress=progress)
+        listed = catalogue(files, profile=stated, names=names, progress=progress)
+    for missing in [item for item in items if item not in listed.specimens]:
+        console.note(printable(f"no spectrum of {missing}, which the worklist expects"))
+    return listed
 
 
 def _record(desk: Desk, listed: Catalogue) -> Tally:

@@ -12,6 +12,7 @@ from xrfree.documents.certificates import CertificateDocument
 from xrfree.documents.design import DesignDocument
 from xrfree.documents.flowsheet import FlowSheetDocument
 from xrfree.documents.instrument import InstrumentDocument
+from xrfree.documents.laboratory import Laboratory
 from xrfree.documents.line_method import LineMethodDocument
 from xrfree.documents.method import MethodDocument
 from xrfree.documents.plan import PlanDocument
@@ -27,6 +28,7 @@ _MODELS: Mapping[str, type[Document]] = MappingProxyType(
         "flowsheet": FlowSheetDocument,
         "instrument": InstrumentDocument,
         "line-method": LineMethodDocument,
+        "laboratory": Laboratory,
         "method": MethodDocument,
         "specification": SpecificationDocument,
         "validation-plan": PlanDocument,
