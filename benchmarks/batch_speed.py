@@ -67,7 +67,8 @@ class Burning:
         end = time.process_time() + self.seconds
         while time.process_time() < end:
             sum(range(1000))
-        return StandIn()(measurement, specimen)
+        assay: Assay = StandIn()(measurement, specimen)
+        return assay
 
 
 def _run(files: list[Path], task: Task, place: Path, crew: Crew) -> tuple[float, Tally]:
@@ -141,7 +142,7 @@ def chain(folder: Path, specimens: int, jobs: int) -> dict[str, float]:
 def dask(folder: Path, spectra: int) -> dict[str, float]:
     """One against two workers; and the same results as without a cluster."""
     write_stack(folder / "dask.h5", spectra, 128, distinct=spectra)
-    task = stand_in_task(Burning(seconds=0.02))  # type: ignore[arg-type]
+    task = stand_in_task(Burning(seconds=0.02))
     rates = []
     for jobs in (1, 2):
         seconds, _ = _run([folder / "dask.h5"], task, folder / f"dask{jobs}.sqlite", _Warm(jobs))
