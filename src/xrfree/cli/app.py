@@ -314,6 +314,46 @@ def conform(
     return conforming.run(result, specification=specification, specimens=specimen or (), out=out, lots=lots)
 
 
+@app.command(short_help="Control chart of a monitor.")
+def chart(
+    specimen: Annotated[str, typer.Argument(metavar="SPECIMEN", help="Name under which the monitor is assayed.")],
+    component: Annotated[str, typer.Option(metavar="ELEMENT", help="Component whose results are drawn.")],
+    ledger: LedgerOption = "",
+    kind: Annotated[str, typer.Option(metavar="KIND", help="shewhart (Westgard's rules), ewma or cusum.")] = "shewhart",
+    history: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Limits from the first N results; 10 if not given.")
+    ] = 0,
+    mean: Annotated[float | None, typer.Option(metavar="W", help="Centre (kg/kg) instead, with --sd.")] = None,
+    sd: Annotated[float | None, typer.Option(metavar="S", help="Standard deviation (kg/kg), with --mean.")] = None,
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the chart into this picture.")] = None,
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+) -> int:
+    """Draw the results of one specimen over time, announce broken rules with their points, and record the chart.
+
+    Exit code 2: the last result breaks a rule that rejects.
+
+    \b
+    Example:
+      xrfree chart monitor --component La --ledger lab.sqlite --png monitor.png
+    """  # noqa: D301
+    from xrfree.cli import charting, recording
+
+    return charting.run(
+        charting.Request(
+            specimen=specimen,
+            component=component,
+            ledger=ledger,
+            kind=kind,
+            history=history,
+            mean=mean,
+            standard_deviation=sd,
+            png=png,
+            hand=recording.Hand(name=operator, key=key),
+        )
+    )
+
+
 @app.command(short_help="Evaluate a validation plan.")
 def validate(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="Validation plan (.toml).")],

@@ -1,0 +1,124 @@
+"""`xrfree chart`: the results of one specimen over time, as a control chart that the ledger keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from xrfree.cli import OK, REFUSED, console
+from xrfree.cli.ledgering import opened
+from xrfree.cli.recording import Hand, checked_signer
+from xrfree.documents.assays import assay_of
+from xrfree.errors import XrfreeError
+from xrfree.ledger.store import Ledger, entry
+from xrfree.quality.charts import Centre, Chart, announcement, centre_from_history, cusum, ewma, shewhart
+from xrfree.report.rounding import display_unit, rounded
+from xrfree.report.terminal import printable
+
+KINDS = {"shewhart": shewhart, "ewma": ewma, "cusum": cusum}
+FEWEST_HISTORY = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for on the command line."""
+
+    specimen: str
+    component: str
+    ledger: str
+    kind: str = "shewhart"
+    history: int = 0
+    mean: float | None = None
+    standard_deviation: float | None = None
+    png: Path | None = None
+    hand: Hand = field(default_factory=Hand)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Results of one component over time: dates, contents (kg/kg), and the records they come from."""
+
+    dates: tuple[str, ...]
+    contents: tuple[float, ...]
+    records: tuple[int, ...]
+
+
+def run(request: Request) -> int:
+    """Draw, announce and record a chart; exit code 2 where the last point breaks a rule that rejects."""
+    if request.kind not in KINDS:
+        raise XrfreeError(f"'{request.kind}' is no control chart; known: {', '.join(KINDS)}")
+    with opened(request.ledger) as ledger:
+        series = _series(ledger, request)
+        centre = _centre(series, request)
+        chart = KINDS[request.kind](np.array(series.contents), centre)
+        told = announcement([a for a in chart.alarms if a.points[-1] == len(series.contents) - 1])
+        _record(ledger, request, chart, centre, series)
+    unit = display_unit([centre.mean])
+    mean, s = rounded(centre.mean, centre.standard_deviation, unit)
+    what = printable(f"{request.specimen}, {request.component}")
+    console.say(f"{what}: {len(series.contents)} results, centre {mean}, s {s} {unit.sign}, {request.kind} chart")
+    for alarm in chart.alarms:
+        console.say(f"{series.dates[alarm.points[-1]]}: {alarm.severity}: {alarm.explain()}")
+    console.say(f"Last result, {series.dates[-1]}: {told}")
+    if request.png is not None:
+        _draw(request.png, chart, series, what)
+    last = [a for a in chart.alarms if a.points[-1] == len(series.contents) - 1]
+    return REFUSED if any(a.severity == "reject" for a in last) else OK
+
+
+def _series(ledger: Ledger, request: Request) -> Series:
+    dates, contents, numbers = [], [], []
+    for record in ledger.records(kind="result", subject=request.specimen):
+        assay = assay_of(record.data)
+        if request.component in assay.components:
+            dates.append(record.created[:10])
+            contents.append(float(assay.mass_fraction[assay.components.index(request.component)]))
+            numbers.append(record.seq)
+    if not contents:
+        raise XrfreeError(
+            f"the ledger holds no result of {request.specimen} with {request.component}. "
+            "Assay the monitor under one name, with --ledger naming this ledger"
+        )
+    return Series(dates=tuple(dates), contents=tuple(contents), records=tuple(numbers))
+
+
+def _centre(series: Series, request: Request) -> Centre:
+    """As given; else from the first results, which must be of a process in control."""
+    if request.mean is not None and request.standard_deviation is not None:
+        return Centre(mean=request.mean, standard_deviation=request.standard_deviation)
+    if (request.mean is None) != (request.standard_deviation is None):
+        raise XrfreeError("--mean and --sd belong together; give both, or neither")
+    history = request.history or FEWEST_HISTORY
+    if len(series.contents) < history:
+        raise XrfreeError(
+            f"{len(series.contents)} results are too few for limits from the first {history}; measure more, "
+            "or give --mean and --sd"
+        )
+    return centre_from_history(series.contents[:history])
+
+
+def _record(ledger: Ledger, request: Request, chart: Chart, centre: Centre, series: Series) -> None:
+    content: Mapping[str, object] = {
+        "component": request.component,
+        "chart": request.kind,
+        "mean": centre.mean,
+        "standard_deviation": centre.standard_deviation,
+        "results": list(series.records),
+        "alarms": [
+            {"rule": a.rule, "severity": str(a.severity), "results": [series.records[p] for p in a.points]}
+            for a in chart.alarms
+        ],
+    }
+    signer = checked_signer(ledger, request.hand)
+    ledger.append([entry("chart", request.specimen, dict(content))], actor=request.hand.actor, signer=signer)
+
+
+def _draw(png: Path, chart: Chart, series: Series, title: str) -> None:
+    from xrfree.report.charts import control_chart_figure
+    from xrfree.report.plots import write_png
+
+    write_png(png, control_chart_figure(chart, title=title, labels=series.dates))
+    console.say(f"Picture: {png.resolve()}")

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from runpy import run_path
+
+import numpy as np
+import pytest
+
+from xrfree.cli import FAILED, OK, REFUSED, main
+from xrfree.documents.assays import assay_data
+from xrfree.ledger.store import Ledger, entry
+
+make_assay = run_path(str(Path(__file__).parents[1] / "handmade.py"))["make_assay"]
+
+
+def ledger_of(folder: Path, make_assay, shifts: list[float]) -> str:
+    """A ledger with results of one monitor: lanthanum at 1.2 %, moved by so many standard deviations of 0.01 %."""
+    place = str(folder / "lab.sqlite")
+    with Ledger(place) as ledger:
+        for shift in shifts:
+            assay = make_assay("monitor")
+            w = assay.mass_fraction.copy()
+            w[0] = 0.012 + 1e-4 * shift
+            data = assay_data(replace(assay, mass_fraction=w))
+            ledger.append([entry("result", "monitor", data)], actor="tester")
+    return place
+
+
+def chart(place: str, *more: str) -> int:
+    return main(["chart", "monitor", "--component", "La", "--ledger", place, "--operator", "tester", *more])
+
+
+STEADY = np.random.default_rng(5).standard_normal(12).clip(-1.5, 1.5).tolist()
+KNOWN = ("--mean", "0.012", "--sd", "0.0001")
+
+
+def test_a_steady_monitor_is_in_control(tmp_path, make_assay, capsys):
+    place = ledger_of(tmp_path, make_assay, [0.5, -0.5, 0.8, -0.3])
+    picture = tmp_path / "chart.png"
+    assert chart(place, *KNOWN, "--png", str(picture)) == OK
+    shown = capsys.readouterr().out
+    assert "4 results, centre 1.200, s 0.010 %" in shown
+    assert shown.splitlines()[1].endswith("in control")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("shewhart", "1-3s"), ("ewma", "EWMA"), ("cusum", "CUSUM+")])
+def test_a_break_is_announced_with_rule_and_points_and_recorded(tmp_path, make_assay, capsys, kind, rule):
+    place = ledger_of(tmp_path, make_assay, [*STEADY, 4.0, 4.0])
+    assert chart(place, "--kind", kind, *KNOWN) == REFUSED
+    shown = capsys.readouterr().out
+    assert f"{rule}: " in shown
+    assert "14)" in shown
+    with Ledger(place) as ledger:
+        (kept,) = ledger.records(kind="chart", subject="monitor")
+    assert kept.data["chart"] == kind
+    assert len(kept.data["results"]) == 14
+    assert kept.data["alarms"][-1]["results"][-1] == kept.data["results"][-1]
+
+
+def test_limits_from_the_first_results(tmp_path, make_assay, capsys):
+    place = ledger_of(tmp_path, make_assay, [*STEADY, 0.0])
+    assert chart(place) in (OK, REFUSED)
+    (tmp_path / "few").mkdir()
+    assert chart(ledger_of(tmp_path / "few", make_assay, [0.0, 0.1])) == FAILED
+    assert "2 results are too few" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--kind", "pie"], "no control chart"),
+        (["--mean", "0.012"], "belong together"),
+        (["--component", "Au"], "no result of"),
+    ],
+)
+def test_wrong_questions_exit_with_1(tmp_path, make_assay, capsys, more, words):
+    place = ledger_of(tmp_path, make_assay, [0.0])
+    assert chart(place, *more) == FAILED
+    assert words in capsys.readouterr().err
