@@ -288,7 +288,9 @@ class ReferenceMaterial:
         return direct | found
 
 
-def error_effects(material: ReferenceMaterial, elements: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+def error_effects(
+    material: ReferenceMaterial, elements: Sequence[str], *, force_digestion: bool = False
+) -> dict[str, NDArray[np.float64]]:
     """Effect of each independent error of a material's values on the mass fractions of elements, shape (n,) each.
 
     Their outer products sum to the covariance: Cov(w_i, w_j) = Σ_s g_si g_sj. Without stated sources every value has
@@ -296,9 +298,9 @@ def error_effects(material: ReferenceMaterial, elements: Sequence[str]) -> dict[
 
     Raises KeyError for an element without a usable value.
     """
-    values = material.element_values()
+    values = material.element_values(force_digestion=force_digestion)
     found: dict[str, NDArray[np.float64]] = {}
-    written = {e: _written_as(material, e) for e in elements}
+    written = {e: _written_as(material, e, force_digestion=force_digestion) for e in elements}
     covered = {component for source in material.error_sources for component in source.effect}
     for i, element in enumerate(elements):
         component, fraction = written[element]
@@ -313,9 +315,10 @@ def error_effects(material: ReferenceMaterial, elements: Sequence[str]) -> dict[
     return found
 
 
-def _written_as(material: ReferenceMaterial, element: str) -> tuple[str, float]:
+def _written_as(material: ReferenceMaterial, element: str, *, force_digestion: bool) -> tuple[str, float]:
     """Component that states an element, and the element's mass fraction in it."""
-    usable = {v.component: v for v in material.usable_values() if v.component != LOSS_ON_IGNITION}
+    values = material.usable_values(force_digestion=force_digestion)
+    usable = {v.component: v for v in values if v.component != LOSS_ON_IGNITION}
     if element in usable:
         return element, 1.0
     for component, value in usable.items():

@@ -1,5 +1,7 @@
 """Models one by one: terms, how many standards they need, and what they find."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -160,6 +162,8 @@ def test_four_acid_values_take_no_part():
     line = CurveModel(analyte="La", line="La", kind=ModelKind.NONE)
     with pytest.raises(CalibrationError, match="0 have a usable value"):
         fit_curve(line, standards, Factors())
+    forced = [replace(standard, force_digestion=True) for standard in standards]
+    assert fit_curve(line, forced, Factors()).curve.n_standards == 18
 
 
 def test_collinear_standards_are_refused():

@@ -45,6 +45,9 @@ def calibrate_lines(
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the page (.html).")] = None,
     workbook: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all numbers (.xlsx).")] = None,
     pls: Annotated[bool, typer.Option("--pls", help="Compare with partial least squares (extra ml).")] = False,
+    force_digestion: Annotated[
+        bool, typer.Option("--force-digestion", help="Use four-acid values of rare earths and niobium all the same.")
+    ] = False,
     name: Annotated[str, typer.Option(metavar="TEXT", help="Name; that of its file if not given.")] = "",
 ) -> int:
     """Calibrate curves of line intensities: wavelength-dispersive tables of standards and their certificates.
@@ -67,6 +70,7 @@ def calibrate_lines(
         report=report,
         workbook=workbook,
         pls=pls,
+        force_digestion=force_digestion,
         name=name,
     )
 

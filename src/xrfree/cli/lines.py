@@ -46,6 +46,7 @@ def calibrate(
     report: Path | None,
     workbook: Path | None,
     pls: bool,
+    force_digestion: bool,
     name: str,
 ) -> int:
     """Calibrate with all specimens of the tables that have a certificate."""
@@ -71,6 +72,7 @@ def calibrate(
             material=materials[one.specimen],
             specimen=_entry(one, entries, specimens).specimen,
             rates=corrected_rates(one, procedure.corrections),
+            force_digestion=force_digestion,
         )
         for one in usable
     ]

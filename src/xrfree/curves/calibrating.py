@@ -26,7 +26,7 @@ from xrfree.curves.theory import LineTheory, theoretical_alphas
 from xrfree.errors import CalibrationError
 from xrfree.instrument import Instrument
 from xrfree.line_method import LineMethod
-from xrfree.reference import Basis, ReferenceMaterial, error_effects
+from xrfree.reference import Basis, ReferenceMaterial, ReferenceValue, error_effects
 from xrfree.regression.collinearity import Collinearity, collinearity, require_determined
 from xrfree.regression.diagnostics import LeaveOneOut, ModelScore, compare, leave_one_material_out
 from xrfree.regression.observations import Exclusion, Observations
@@ -42,16 +42,20 @@ The last one is absolute over the whole range, as where an overlap causes the sc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """One measured specimen of a reference material."""
+    """One measured specimen of a reference material.
+
+    force_digestion : whether values by digestions that leave resistant minerals undissolved are used all the same.
+    """
 
     material: ReferenceMaterial
     specimen: Specimen
     rates: LineRates
+    force_digestion: bool = False
 
     @property
     def factor(self) -> float:
         """Factor from the certificate's mass fractions to those of the specimen; 1/dilution for a dry basis."""
-        bases = {value.basis for value in self.material.element_values().values()}
+        bases = {value.basis for value in self._values().values()}
         if len(bases) > 1:
             raise CalibrationError(f"{self.material.name}: values of different bases ({', '.join(sorted(bases))})")
         basis = bases.pop()
@@ -66,7 +70,10 @@ class Standard:
     def contents(self) -> dict[str, float]:
         """Mass fraction of every certified element in the specimen, kg/kg; four-acid values of REE and Nb left out."""
         factor = self.factor
-        return {e: factor * v.mass_fraction for e, v in self.material.element_values().items()}
+        return {e: factor * v.mass_fraction for e, v in self._values().items()}
+
+    def _values(self) -> dict[str, ReferenceValue]:
+        return self.material.element_values(force_digestion=self.force_digestion)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,7 +156,7 @@ def _row(model: CurveModel, standard: Standard, factors: Factors, further: Mappi
     elements = [e for e in contents if _matters(model, e) and e not in further]
     effects = {
         name: values({**contents, **_shifted(contents, elements, standard.factor * effect)}, standard.rates) - here
-        for name, effect in error_effects(standard.material, elements).items()
+        for name, effect in error_effects(standard.material, elements, force_digestion=standard.force_digestion).items()
     }
     return _Row(here, _counting(standard.rates, lambda rates: values(contents, rates), model.lines), effects)
 
