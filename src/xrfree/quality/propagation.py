@@ -6,7 +6,7 @@ Validation   tests/quality/test_propagation.py: GUM H.1 and H.2, supplement 1 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,16 +49,6 @@ def checked_covariance(covariance: ArrayLike, n: int) -> FloatArray:
     if np.min(np.linalg.eigvalsh(matrix), initial=0.0) < -_ROUNDING * size:
         raise DomainError("a covariance matrix has no negative variance in any direction, this one has")
     return matrix
-
-
-def linear(weights: ArrayLike, value: ArrayLike, covariance: ArrayLike) -> Propagated:
-    """Linear combinations: y = A x, U_y = A U_x Aᵀ  GUM 5.2.2, (13).
-
-    weights : A, shape (n_outputs, n_inputs).
-    """
-    a, x = np.atleast_2d(np.asarray(weights, dtype=np.float64)), np.asarray(value, dtype=np.float64)
-    matrix = checked_covariance(covariance, x.size)
-    return Propagated(value=a @ x, covariance=a @ matrix @ a.T)
 
 
 def propagate(model: Model, value: ArrayLike, covariance: ArrayLike) -> Propagated:
@@ -137,25 +127,3 @@ def effective_degrees_of_freedom(uncertainties: ArrayLike, degrees_of_freedom: A
         raise DomainError("each uncertainty (0 or more) needs its degrees of freedom (above 0)")
     below = float(np.sum(u**4 / nu))
     return float(np.sum(u**2)) ** 2 / below if below > 0.0 else float("inf")
-
-
-def ratio(value: ArrayLike, covariance: ArrayLike, numerator: int, denominator: int) -> Propagated:
-    """x_a/x_b with (u/q)² = (u_a/x_a)² + (u_b/x_b)² - 2 u_ab/(x_a x_b)  GUM 5.2.2, example.
-
-    Raises DomainError for a denominator of 0.
-    """
-    x = np.asarray(value, dtype=np.float64)
-    matrix = checked_covariance(covariance, x.size)
-    if x[denominator] == 0.0:
-        raise DomainError("the ratio to a content of 0 is not defined")
-    quotient = float(x[numerator] / x[denominator])
-    gradient = np.zeros(x.size)
-    gradient[numerator] += 1.0 / x[denominator]
-    gradient[denominator] -= quotient / x[denominator]
-    return Propagated(value=np.array([quotient]), covariance=np.array([[gradient @ matrix @ gradient]]))
-
-
-def shares(parts: Sequence[float]) -> tuple[float, ...]:
-    """Share of each standard uncertainty in the variance of their sum: u_i² / Σ u²; zeros where all are 0."""
-    total = sum(u * u for u in parts)
-    return tuple(u * u / total if total > 0.0 else 0.0 for u in parts)
