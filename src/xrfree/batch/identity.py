@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from functools import lru_cache
 
 from xrfree import __version__
 from xrfree.atomic import TABLES
@@ -12,7 +13,7 @@ from xrfree.instrument import Instrument
 from xrfree.ledger.records import canonical_text
 from xrfree.method import Method
 from xrfree.specimen import Specimen
-from xrfree.spectrum import Measurement, Spectrum
+from xrfree.spectrum import ExcitationCondition, Measurement, Spectrum
 
 
 def procedure_identity(method: Method, instrument: Instrument, calibration: Calibration | None) -> str:
@@ -49,5 +50,11 @@ def _facts(spectrum: Spectrum) -> dict[str, object]:
         "live_time_s": spectrum.live_time_s,
         "real_time_s": spectrum.real_time_s,
         "scale": [scale.zero_kev, scale.gain_kev, scale.quadratic_kev],
-        "condition": asdict(spectrum.condition),
+        "condition": _condition(spectrum.condition),
     }
+
+
+@lru_cache(maxsize=256)
+def _condition(condition: ExcitationCondition) -> dict[str, object]:
+    """Facts of a condition; thousands of spectra share a few."""
+    return asdict(condition)
