@@ -21,6 +21,9 @@ NAMES = (
     "gained_upwards",
     "scattering_beyond",
     "scattering_beyond_tangents",
+    "inward_slopes",
+    "outward_slopes",
+    "scattering_slopes",
 )
 N_ENERGIES, N_LINES, N_EXCITING, N_GROUPS = 6, 5, 4, 3
 
@@ -31,7 +34,7 @@ def forms(name: str) -> list[Callable[..., Any]]:
     return [compiled, getattr(compiled, "py_func", compiled)]
 
 
-def arguments(name: str) -> tuple[tuple[FloatArray, ...], list[Any]]:
+def arguments(name: str) -> tuple[tuple[Any, ...], list[Any]]:
     """Outputs, and inputs with a subshell that some photons cannot ionise."""
     rng = np.random.default_rng(3)
     a, b, mu = (10.0 ** rng.uniform(1.0, 2.5, n) for n in (N_ENERGIES, N_LINES, N_EXCITING))
@@ -53,6 +56,16 @@ def arguments(name: str) -> tuple[tuple[FloatArray, ...], list[Any]]:
     if name == "scattering_beyond":
         rest = [0.9 * a, 0.1 * a, 0.2 * a, production, 0.9 * production, line_group, 0.6, 0.8, cosine, weight]
         return (np.zeros(N_LINES), np.zeros(N_LINES)), [0.01, a, a, b, *rest]
+    if name == "inward_slopes":
+        return (np.zeros((3, N_EXCITING, N_ENERGIES)),), [a, mu, production, group]
+    if name == "outward_slopes":
+        out = (np.zeros((N_LINES, N_GROUPS)), np.zeros(N_LINES), *(np.zeros((N_LINES, N_EXCITING)) for _ in range(2)))
+        return out, [b, mu, strength, group, excited, line_group, rng.uniform(0.1, 1.0, (N_LINES, N_GROUPS))]
+    if name == "scattering_slopes":
+        empty = [np.zeros((N_LINES, N_ENERGIES)) for _ in range(5)]
+        escape, slope = rng.uniform(0.1, 1.0, (2, N_LINES, N_ENERGIES))
+        rest = [(a, b, 0.9 * a), (0.1 * a, 0.2 * a), production, 0.9 * production, line_group, 0.6, 0.8]
+        return (tuple(empty[:4]), empty[4], np.zeros((3, N_LINES))), [escape, -slope, *rest]
     tangents = tuple(rng.uniform(1.0, 9.0, (n, 2)) for n in (N_ENERGIES, N_LINES, N_EXCITING, N_EXCITING))
     if name == "scattering_beyond_tangents":
         cross, change = (0.1 * a, 0.2 * a), (tangents[0] + 1.0, tangents[0] + 2.0)
@@ -85,8 +98,8 @@ def test_compiled_and_python_give_equal_numbers(name: str) -> None:
         for value in arrays(inputs):
             value.setflags(write=False)
         form(*out, *inputs)
-        assert all(part.any() for part in out)
-        results.append(out)
+        assert all(part.any() for part in arrays(out))
+        results.append(list(arrays(out)))
     for one, other in zip(*results, strict=True):
         # exp and log of two mathematical libraries differ in the last digits.
         assert one == pytest.approx(other, rel=1e-12)
@@ -97,10 +110,11 @@ def test_unknown_attenuation_is_not_swallowed(name: str) -> None:
     for form in forms(name):
         out, inputs = arguments(name)
         # the attenuation of the tube's photons, b for `outward_sums`
-        list(arrays(inputs))[1 if name.startswith("scattering") else 0][-1] = np.nan
+        place = {"scattering_slopes": 2}.get(name, 1 if name.startswith("scattering") else 0)
+        list(arrays(inputs))[place][-1] = np.nan
         with np.errstate(invalid="ignore"):
             form(*out, *inputs)
-        assert all(np.isnan(part).any() for part in out)
+        assert all(np.isnan(part).any() for part in arrays(out))
 
 
 def test_logarithms_are_those_of_array_algebra() -> None:

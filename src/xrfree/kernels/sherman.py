@@ -103,6 +103,110 @@ def scattering_sums(
 
 
 @kernel
+def _lambda_slopes(x: float, mu: float) -> tuple[float, float, float]:
+    """λ = ln(1 + x/μ) / x and its derivatives by x and by μ."""
+    value = _log_one_plus(x / mu) / x
+    total = 1.0 / (x + mu)
+    return value, (total - value) / x, -total / mu
+
+
+@kernel
+def inward_slopes(out: FloatArray, a: FloatArray, mu: FloatArray, production: FloatArray, group: IntArray) -> None:
+    """F_j λ(a, μ_j) and its derivatives by a and by μ, shape (3, n_exciting, n_energies); `out` starts at 0."""
+    for j in range(mu.size):
+        mine = production[group[j]]
+        for i in range(a.size):
+            if mine[i] > 0.0:
+                value, by_a, by_mu = _lambda_slopes(a[i], mu[j])
+                out[0, j, i], out[1, j, i], out[2, j, i] = mine[i] * value, mine[i] * by_a, mine[i] * by_mu
+
+
+@kernel
+def outward_slopes(
+    outward: FloatArray,
+    by_b: FloatArray,
+    by_mu: FloatArray,
+    by_strength: FloatArray,
+    b: FloatArray,
+    mu: FloatArray,
+    strength: FloatArray,
+    group: IntArray,
+    excited: FloatArray,
+    line_group: IntArray,
+    shells: FloatArray,
+) -> None:
+    """`outward_sums` with the derivatives of Σ_j s_j F_l(E_j) D_j λ(b_l, μ_j); all outputs start at 0.
+
+    by_b : shape (n_lines,); by_mu, by_strength : shape (n_lines, n_exciting).
+    shells : D, decays of every group as each line sees them, shape (n_lines, n_groups).
+    """
+    for k in range(b.size):
+        mine = excited[line_group[k]]
+        for j in range(mu.size):
+            if mine[j] > 0.0:
+                value, slope, slope_mu = _lambda_slopes(b[k], mu[j])
+                made, seen = strength[j] * mine[j], shells[k, group[j]]
+                outward[k, group[j]] += made * value
+                by_b[k] += made * seen * slope
+                by_mu[k, j] = made * seen * slope_mu
+                by_strength[k, j] = mine[j] * seen * value
+
+
+@kernel
+def scattering_slopes(
+    before: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    after: FloatArray,
+    line: FloatArray,
+    escape: FloatArray,
+    slope: FloatArray,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    cross_section: tuple[FloatArray, FloatArray],
+    elastic_production: FloatArray,
+    compton_production: FloatArray,
+    line_group: IntArray,
+    sin_in: float,
+    sin_out: float,
+) -> None:
+    """Derivatives of `scattering_sums`, all outputs starting at 0.
+
+    before : ∂/∂a, ∂/∂μ (after Compton scattering), ∂/∂σ_Rayleigh, ∂/∂σ_Compton; after : ∂/∂a; (n_lines, n_energies).
+    line : shape (3, n_lines), ∂before/∂b, ∂after/∂b and the value of `after`.
+    escape, slope : A and dA/d(a + b) without flux; productions with flux.
+    attenuation : a, b, μ after Compton scattering; cross_section : Rayleigh, Compton of the tube's photons.
+    """
+    a, b, compton_mu = attenuation
+    rayleigh, compton = cross_section
+    by_a, by_mu, by_rayleigh, by_compton = before
+    elastic_in = log1p(1.0 / sin_in)
+    own = log1p(1.0 / sin_out)
+    for k in range(b.size):
+        elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
+        for i in range(a.size):
+            p, dp = 0.5 * escape[k, i], 0.5 * slope[k, i]
+            if elastic[i] > 0.0:
+                value, by_b, by_m = _lambda_slopes(b[k], a[i] * sin_in)
+                mutual = elastic_in / a[i] + value
+                made = rayleigh[i] * elastic[i]
+                by_rayleigh[k, i] = elastic[i] * p * mutual
+                by_a[k, i] += made * (dp * mutual + p * (by_m * sin_in - elastic_in / (a[i] * a[i])))
+                line[0, k] += made * (dp * mutual + p * by_b)
+                value, by_in, by_m = _lambda_slopes(a[i], b[k] * sin_out)
+                mutual = value + own / b[k]
+                after[k, i] = elastic[i] * (dp * mutual + p * by_in)
+                line[1, k] += elastic[i] * (dp * mutual + p * (by_m * sin_out - own / (b[k] * b[k])))
+                line[2, k] += elastic[i] * p * mutual
+            if inelastic[i] > 0.0:
+                value, by_b, by_m = _lambda_slopes(b[k], compton_mu[i])
+                inward, by_in, by_m_in = _lambda_slopes(a[i], compton_mu[i])
+                mutual = inward + value
+                made = compton[i] * inelastic[i]
+                by_compton[k, i] = inelastic[i] * p * mutual
+                by_a[k, i] += made * (dp * mutual + p * by_in)
+                by_mu[k, i] = made * p * (by_m + by_m_in)
+                line[0, k] += made * (dp * mutual + p * by_b)
+
+
+@kernel
 def _between(a: float, m: float, after_a: float, after_m: float, mass: float) -> tuple[float, float, float]:
     """S = ∫_0^T exp(-a z) exp(-m (T - z)) dz = (exp(-a T) - exp(-m T)) / (m - a), and its derivatives by a and m.
 

@@ -113,12 +113,6 @@ def _escape_derivative(beams: _Beams, escape: FloatArray, areal_density: float) 
     return np.asarray((areal_density * np.exp(-path * areal_density) - escape) / path)
 
 
-def _lambda(x: FloatArray, mu: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """λ = ln(1 + x/μ) / x and its derivatives by x and by μ."""
-    value = np.log1p(x / mu) / x
-    return value, (1.0 / (x + mu) - value) / x, -1.0 / (mu * (x + mu))
-
-
 def _enhancement(
     model: Excitation,
     weights: FloatArray,
@@ -131,21 +125,39 @@ def _enhancement(
     group, fraction = model.exciting_group, model.exciting_fraction
     element = model.group_element[group]
     strength = weights[element] * fraction
+    production = model.flux * model.group_production
+    shells = escape @ production.T
+    light = np.zeros((3, strength.size, beams.a.size))
+    sherman.inward_slopes(light, beams.a, beams.mu, production, group)
+    outward, out_b = np.zeros(shells.shape), np.zeros(beams.b.size)
+    out_mu, out_strength = np.zeros((beams.b.size, strength.size)), np.zeros((beams.b.size, strength.size))
+    sherman.outward_slopes(
+        outward,
+        out_b,
+        out_mu,
+        out_strength,
+        beams.b,
+        beams.mu,
+        strength,
+        group,
+        model.exciting_production,
+        model.line_group,
+        shells,
+    )
+    # What depends on the emitted line by its group alone is summed by group, of which there are fewer.
+    excited = strength * model.exciting_production
+    by_a = path_change * ((excited @ light[0])[model.line_group] + outward @ production)
+    by_b = by_a.sum(axis=1) + out_b
+    by_a += escape * (excited @ light[1])[model.line_group]
+    by_mu = excited[model.line_group] * (escape @ light[2].T) + out_mu
     by_strength = np.zeros((strength.size, weights.size))
     by_strength[np.arange(strength.size), element] = fraction
-    excited = 0.5 * model.exciting_production[model.line_group]
-    production = model.flux * model.group_production
-    made = production[group]
-    inward, inward_a, inward_mu = _lambda(beams.a[:, None], beams.mu)
-    outward, outward_b, outward_mu = _lambda(beams.b[:, None], beams.mu)
-    shells = (escape @ production.T)[:, group]
-    source = strength * excited
-    by_s = excited * (escape @ (made.T * inward) + shells * outward)
-    by_mu = source * (escape @ (made.T * inward_mu) + shells * outward_mu)
-    arriving = source @ (made * inward.T) + (source * outward) @ made
-    by_a = path_change * arriving + escape * (source @ (made * inward_a.T))
-    by_b = (path_change * arriving).sum(axis=1) + (source * shells * outward_b).sum(axis=1)
-    change = by_a @ beams.by_a + by_b[:, None] * beams.by_b + by_mu @ beams.by_mu + by_s @ by_strength
+    change = by_a @ beams.by_a + by_b[:, None] * beams.by_b + by_mu @ beams.by_mu + out_strength @ by_strength
+    for k in np.unique(element):
+        mine = element == k
+        from_element = (fraction[mine] * model.exciting_production[:, mine]) @ light[0, mine]
+        change[:, k] += np.einsum("le,le->l", escape, from_element[model.line_group])
+    change *= 0.5
     if np.isinf(areal_density):
         return np.asarray(change)
     tangents = (beams.by_a, beams.by_b, beams.by_mu, by_strength)
@@ -165,33 +177,27 @@ def _after_scattering(
 
     The third part is the value of the second, shape (n_lines,); both lack the cross section of the line.
     """
-    a, b, c = beams.a, beams.b[:, None], beams.c
-    elastic = (0.5 * model.flux * model.group_production)[model.line_group]
-    inelastic = (0.5 * model.flux * model.compton_production)[model.line_group]
     rayleigh, compton = weights @ model.tube_rayleigh, weights @ model.tube_compton
-    in_rayleigh, _, _ = _lambda(a, a * beams.sin_in)
-    in_compton, in_compton_a, in_compton_c = _lambda(a, c)
-    out_rayleigh, out_rayleigh_b, out_rayleigh_mu = _lambda(b, a * beams.sin_in)
-    out_compton, out_compton_b, out_compton_c = _lambda(b, c)
-    after_in, after_in_a, after_in_mu = _lambda(a, b * beams.sin_out)
-    after_out, _, _ = _lambda(b, b * beams.sin_out)
-
-    once, twice = elastic * (in_rayleigh + out_rayleigh), inelastic * (in_compton + out_compton)
-    both = path_change * (rayleigh * once + compton * twice)
-    by_a = both + escape * (
-        rayleigh * elastic * (beams.sin_in * out_rayleigh_mu - in_rayleigh / a) + compton * inelastic * in_compton_a
+    by_a, by_c, by_rayleigh, by_compton, out_a = (np.zeros(escape.shape) for _ in range(5))
+    line = np.zeros((3, beams.b.size))
+    sherman.scattering_slopes(
+        (by_a, by_c, by_rayleigh, by_compton),
+        out_a,
+        line,
+        escape,
+        path_change,
+        (beams.a, beams.b, beams.c),
+        (rayleigh, compton),
+        model.flux * model.group_production,
+        model.flux * model.compton_production,
+        model.line_group,
+        beams.sin_in,
+        beams.sin_out,
     )
-    by_b = both + escape * (rayleigh * elastic * out_rayleigh_b + compton * inelastic * out_compton_b)
-    by_c = escape * compton * inelastic * (in_compton_c + out_compton_c)
-    before = by_a @ beams.by_a + by_b.sum(axis=1)[:, None] * beams.by_b + by_c @ beams.by_c
-    before += (escape * once) @ model.tube_rayleigh.T + (escape * twice) @ model.tube_compton.T
-
-    seen = after_in + after_out
-    changed = path_change * elastic * seen
-    by_a = changed + escape * elastic * after_in_a
-    by_b = changed + escape * elastic * (beams.sin_out * after_in_mu - after_out / b)
-    after = by_a @ beams.by_a + by_b.sum(axis=1)[:, None] * beams.by_b
-    value = (escape * elastic * seen).sum(axis=1)
+    before = by_a @ beams.by_a + line[0][:, None] * beams.by_b + by_c @ beams.by_c
+    before += by_rayleigh @ model.tube_rayleigh.T + by_compton @ model.tube_compton.T
+    after = out_a @ beams.by_a + line[1][:, None] * beams.by_b
+    value = line[2].copy()
     if not np.isinf(areal_density):
         _subtract_below(model, beams, (rayleigh, compton), areal_density, (before, after, value))
     return before, after, value
