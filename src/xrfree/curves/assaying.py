@@ -7,7 +7,7 @@ Validation   tests/curves/test_worked_example.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,19 +64,15 @@ def line_contents(
     rates: LineRates,
     curves: Sequence[CalibrationCurve],
     factors: Factors,
-    *,
-    known: Mapping[str, float] | None = None,
 ) -> LineContents:
     """Contents of the analytes of `curves`.
 
-    known : contents (kg/kg, of the specimen) that no curve measures and matrix factors need: flux, loss on ignition.
     Raises NotConvergedError where substitution does not settle.
     """
-    fixed = dict(known or {})
     analytes = tuple(curve.model.analyte for curve in curves)
 
     def step(contents: FloatArray, rates: LineRates, coefficients: Sequence[FloatArray]) -> FloatArray:
-        assumed = {**fixed, **dict(zip(analytes, contents.tolist(), strict=True))}
+        assumed = dict(zip(analytes, contents.tolist(), strict=True))
         terms = (terms_of(curve.model, rates, assumed, factors) for curve in curves)
         return np.array([float(t @ beta) for t, beta in zip(terms, coefficients, strict=True)])
 
@@ -98,7 +94,7 @@ def line_contents(
         lambda r: step(contents, rates.with_rate(r), betas), rates.rate, 1e-4 * np.maximum(np.abs(rates.rate), 1.0)
     )
     calibration = np.zeros((len(curves), len(curves)))
-    assumed = {**fixed, **dict(zip(analytes, contents.tolist(), strict=True))}
+    assumed = dict(zip(analytes, contents.tolist(), strict=True))
     for i, curve in enumerate(curves):
         terms = terms_of(curve.model, rates, assumed, factors)
         calibration += float(terms @ curve.covariance @ terms) * np.outer(settle[:, i], settle[:, i])

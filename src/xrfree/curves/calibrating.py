@@ -92,16 +92,14 @@ def observations_of(
     factors: Factors,
     *,
     floor_share: float = SCATTER_FLOOR_SHARES[0],
-    further: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Observations:
     """Rows of a model: response the certified content of the analyte, columns its terms.
 
     floor_share : share of the largest content at which a relative scatter becomes an absolute one.
-    further : contents (kg/kg, of the specimen) of what no certificate names, by material: flux, oxygen, remainder.
     Errors of certificates (also those several standards share), of purities and of counting enter by what they change
     in response and terms.
     """
-    rows = [_row(model, standard, factors, (further or {}).get(standard.material.name, {})) for standard in standards]
+    rows = [_row(model, standard, factors) for standard in standards]
     n, q = len(rows), 1 + len(model.terms)
     covariance = np.zeros((n, q, q))
     by_source: dict[str, dict[int, FloatArray]] = {}
@@ -144,8 +142,8 @@ class _Row:
     effects: dict[str, FloatArray]
 
 
-def _row(model: CurveModel, standard: Standard, factors: Factors, further: Mapping[str, float]) -> _Row:
-    contents = {**standard.contents(), **further}
+def _row(model: CurveModel, standard: Standard, factors: Factors) -> _Row:
+    contents = standard.contents()
     if model.analyte not in contents:
         raise CalibrationError(f"{standard.material.name} has no usable value of {model.analyte}; leave it out")
 
@@ -153,7 +151,7 @@ def _row(model: CurveModel, standard: Standard, factors: Factors, further: Mappi
         return np.concatenate([[contents[model.analyte]], terms_of(model, rates, contents, factors)])
 
     here = values(contents, standard.rates)
-    elements = [e for e in contents if _matters(model, e) and e not in further]
+    elements = [e for e in contents if _matters(model, e)]
     effects = {
         name: values({**contents, **_shifted(contents, elements, standard.factor * effect)}, standard.rates) - here
         for name, effect in error_effects(standard.material, elements, force_digestion=standard.force_digestion).items()
@@ -198,7 +196,6 @@ def fit_curve(
     exclusions: Sequence[Exclusion] = (),
     candidates: Mapping[str, Mapping[str, float]] | None = None,
     element_of: Mapping[str, str] | None = None,
-    further: Mapping[str, Mapping[str, float]] | None = None,
 ) -> FittedCurve:
     """Curve of one analyte through the standards, with leave-one-material-out and collinearity.
 
@@ -216,7 +213,7 @@ def fit_curve(
             f"needs {model.fewest_standards} reference materials; {len(left)} have a usable value. "
             "Add standards, or take a model with fewer terms"
         )
-    observations = observations_of(model, usable, factors, further=further).without(exclusions)
+    observations = observations_of(model, usable, factors).without(exclusions)
     several = len(model.terms) - model.constant > 1
     proposals = _candidate_rows(model, usable, observations, candidates or {}, element_of or {})
     found = (
