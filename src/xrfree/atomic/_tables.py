@@ -35,6 +35,11 @@ _OUTER = (
 _WIDTH_SHELLS = (*SHELLS, *(f"N{i}" for i in range(1, 8)), *(f"O{i}" for i in range(1, 8)))
 
 
+def element_symbol(z: int) -> str:
+    """Symbol of the element with atomic number z."""
+    return str(xraylib.AtomicNumberToSymbol(z))
+
+
 def atomic_number(symbol: str) -> int:
     """Atomic number of an element symbol ("Nd" -> 60)."""
     try:

@@ -3,6 +3,7 @@
 from xrfree.fit.block import BlockFit, fit_spectra
 from xrfree.fit.inputs import FitSettings, Light, LineCluster, Prior, Templates
 from xrfree.fit.region import RegionFit, fit_spectrum
+from xrfree.fit.residual import UnmodelledLine, runs_probability, unmodelled_lines
 from xrfree.fit.solve import JointPrior
 
 __all__ = [
@@ -14,6 +15,9 @@ __all__ = [
     "Prior",
     "RegionFit",
     "Templates",
+    "UnmodelledLine",
     "fit_spectra",
     "fit_spectrum",
+    "runs_probability",
+    "unmodelled_lines",
 ]

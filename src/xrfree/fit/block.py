@@ -293,7 +293,7 @@ class _Task:
         if model.response.pulse_pair_time_s == 0.0:
             return np.zeros((counts.shape[0], model.inside.size))
         area = part.values[:, self.areas]
-        other = area @ self.sharp + np.maximum(counts - area @ self.seen, 0.0)
+        other = counts + area @ (self.sharp - self.seen)
         n = counts.shape[1]
         size = fft.next_fast_len(2 * n - 1, real=True)
         pairs = fft.irfft(fft.rfft(counts, size) * fft.rfft(other, size), size)[:, : n + 1]

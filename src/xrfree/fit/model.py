@@ -299,7 +299,7 @@ class SpectrumModel:
         strong = strongest(self.photons, clusters, self.least_paired)
         lines = summed(strong, amplitude, owner, edges, sharp_response, self.crystal)[0]
         seen = summed(strong, amplitude, owner, edges, response, self.crystal)[0]
-        rest = np.maximum(self.spectrum.counts - seen, 0.0)
+        rest = self.spectrum.counts - seen
         gain = self.scale.gain_kev * (1.0 + values["gain"])
         self.pile_up_shape = self._pile_up(lines + rest, (self.scale.zero_kev + values["zero"]) / gain)
 

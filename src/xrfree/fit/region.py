@@ -12,6 +12,7 @@ from xrfree.areas import FitCurve, FitVerdict, NetAreas
 from xrfree.errors import FitError
 from xrfree.fit.inputs import FitSettings, Templates
 from xrfree.fit.model import SpectrumModel
+from xrfree.fit.residual import UnmodelledLine, unmodelled_lines
 from xrfree.fit.solve import JointPrior, Solution, solve, variances_without
 from xrfree.instrument import Response
 from xrfree.spectrum import Spectrum
@@ -128,6 +129,10 @@ def net_areas(
     reduced = solution.deviance[spectrum] / max(model.counts.size - len(index), 1)
     evaluation = solution.evaluations[spectrum]
     verdict, reason = verdict_of(values, model.settings, reduced, converged=solution.converged)
+    curve = _curve(model, values, solution.expected[spectrum], evaluation.lines)
+    if verdict in (FitVerdict.POOR, FitVerdict.RESOLUTION_OFF, FitVerdict.NOT_CONVERGED):
+        missing = _missing(model, curve)
+        reason = "; ".join([reason, *(line.explain() for line in missing[:3])])
     return NetAreas(
         condition=model.spectrum.condition.name,
         region=region,
@@ -145,7 +150,18 @@ def net_areas(
             for name, value, u in zip(solution.names, solution.values, sigma, strict=True)
             if name.startswith(own) or name in shared
         },
-        curve=_curve(model, values, solution.expected[spectrum], evaluation.lines),
+        curve=curve,
+    )
+
+
+def _missing(model: SpectrumModel, curve: FitCurve) -> tuple[UnmodelledLine, ...]:
+    """Peaks of the residual."""
+    return unmodelled_lines(
+        energy_kev=curve.energy_kev,
+        counts=curve.counts,
+        expected=curve.expected,
+        sigma_kev=model.response.sigma_kev(curve.energy_kev, model.crystal),
+        known=model.templates.groups,
     )
 
 
