@@ -151,6 +151,34 @@ def test_check_standard_by_en_and_zeta(make_assay):
     assert results(gate, [subject], {})[0].outcome is Outcome.NOT_EVALUATED
 
 
+def test_certificates_on_another_basis(make_assay):
+    gate = CheckGate(name="check", roles=("check",))
+    subject = Subject(name="CRM-1", role="check", assay=make_assay("CRM-1"), loss_on_ignition=0.2)
+    ignited = material("CRM-1", 1.0 / 0.8)
+    ignited = replace(ignited, values=tuple(replace(v, basis=Basis.IGNITED) for v in ignited.values))
+    assert results(gate, [subject], {"CRM-1": ignited})[0].outcome is Outcome.PASS
+    unknown = replace(subject, loss_on_ignition=None)
+    assert results(gate, [unknown], {"CRM-1": ignited})[0].outcome is Outcome.NOT_EVALUATED
+    of_bead = material("CRM-1")
+    of_bead = replace(of_bead, values=tuple(replace(v, basis=Basis.SPECIMEN) for v in of_bead.values))
+    bead = replace(subject, assay=make_assay("CRM-1", basis="dry sample before fusion"))
+    assert results(gate, [bead], {"CRM-1": of_bead})[0].outcome is Outcome.NOT_EVALUATED
+
+
+def test_a_gate_that_cannot_be_asked_loses_no_result(make_assay):
+    twice = ReferenceMaterial(
+        name="CRM-1", values=tuple(replace(material("x")["La"], component=c) for c in ("La2O3", "LaF3"))
+    )
+    subject = Subject(name="CRM-1", role="check", assay=make_assay("CRM-1"))
+    found = results(CheckGate(name="check", roles=("check",)), [subject], {"CRM-1": twice})[0]
+    assert found.outcome is Outcome.HOLD
+    assert "could not be asked" in found.message
+    peak = PeakGate(name="niobium", condition="low", element="Nb", highest_shift_kev=0.01)
+    short = Measurement(specimen="P1", spectra={"low": replace(spectrum(), counts=np.ones(900, dtype=int))})
+    found = spectrum_findings([peak], [Subject(name="P1", measurement=short)])[0]
+    assert "does not hold the K alpha line of Nb" in found.message
+
+
 def test_a_swapped_check_standard_is_recognised(make_assay):
     subject = Subject(name="CRM-2", role="check", assay=make_assay("CRM-2"))
     certificates = {"CRM-1": material("CRM-1"), "CRM-2": material("CRM-2", 0.5), "CRM-3": material("CRM-3", 2.0)}

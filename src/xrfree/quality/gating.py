@@ -16,6 +16,7 @@ import numpy as np
 from xrfree.areas import FitVerdict
 from xrfree.assay import Assay, Verdict
 from xrfree.composition import element_fraction
+from xrfree.errors import DomainError, XrfreeError
 from xrfree.gates import (
     Action,
     BlankGate,
@@ -37,7 +38,7 @@ from xrfree.quality.duplicates import Acceptance, LinearPrecision, accept, allow
 from xrfree.quality.pattern import NEIGHBOURS, plausibility
 from xrfree.quality.peak import k_alpha
 from xrfree.quality.scores import en_score, zeta_score
-from xrfree.reference import ReferenceMaterial
+from xrfree.reference import Basis, ReferenceMaterial, ReferenceValue
 from xrfree.spectrum import Measurement, Spectrum
 
 FEWEST_FOR_A_SWAP = 3
@@ -166,8 +167,21 @@ def result_findings(
     gates: Iterable[Gate], subjects: Sequence[Subject], certificates: Mapping[str, ReferenceMaterial]
 ) -> list[Finding]:
     """Findings of the gates that need results; certificates by name of the specimen or of its sample."""
-    mine = [gate for gate in gates if not isinstance(gate, _OF_SPECTRA)]
-    return [f for gate in mine for f in _findings(gate, subjects, _evaluate(gate, subjects, certificates))]
+    findings: list[Finding] = []
+    for gate in gates:
+        if isinstance(gate, _OF_SPECTRA):
+            continue
+        try:
+            findings += _findings(gate, subjects, _evaluate(gate, subjects, certificates))
+        except XrfreeError as problem:  # results are there: a gate that cannot be asked must not lose them
+            findings.append(_unanswered(gate, problem))
+    return findings
+
+
+def _unanswered(gate: Gate, problem: XrfreeError) -> Finding:
+    outcome = Outcome.HOLD if gate.action is Action.HOLD else Outcome.WARN
+    message = f"the gate could not be asked: {problem}"
+    return Finding(gate=gate.name, kind=KINDS[type(gate)], outcome=outcome, message=message)
 
 
 def _findings(gate: Gate, subjects: Sequence[Subject], evaluated: _Evaluated) -> list[Finding]:
@@ -263,7 +277,10 @@ def _peak(gate: PeakGate, subject: Subject) -> str | None:
     spectrum = _spectrum(subject, gate.condition)
     if spectrum is None:
         return None
-    peak = k_alpha(spectrum, gate.element)
+    try:
+        peak = k_alpha(spectrum, gate.element)
+    except DomainError as problem:
+        return str(problem)
     if peak.counts < gate.least_counts:
         return None
     line = f"{gate.element} Ka of condition {gate.condition}"
@@ -451,7 +468,7 @@ def _check(gate: CheckGate, checks: Sequence[Subject], certificates: Mapping[str
         material = _certificate(subject, certificates)
         if subject.assay is None or material is None:
             continue
-        scores = _scores(gate, subject.assay, material)
+        scores = _scores(gate, subject, material)
         if not scores:
             continue
         looked_at.append(subject)
@@ -459,21 +476,39 @@ def _check(gate: CheckGate, checks: Sequence[Subject], certificates: Mapping[str
         if beyond:
             listed = ", ".join(f"{e} {s:+.1f}" for e, s in beyond.items())
             message = f"{subject.name}: {gate.score} of {listed} against {material.name}, allowed {gate.limit:g}"
-            message += _other_material(gate, subject.assay, material, certificates.values())
+            message += _other_material(gate, subject, material, certificates.values())
             failures.append(_Failure(message=message, specimens=(subject.name,)))
     return looked_at, failures
 
 
-def _scores(gate: CheckGate, assay: Assay, material: ReferenceMaterial) -> dict[str, float]:
+def _reference(value: ReferenceValue, subject: Subject) -> tuple[float, float] | None:
+    """Certified content and standard uncertainty on the basis of the assay; None where they cannot be compared.
+
+    A value on the ignited basis needs the ignition loss: w = w_ignited (1 - LOI). One on the basis of the specimen says
+    nothing of the ore in a bead.
+    """
+    factor: float | None = 1.0
+    if value.basis is Basis.IGNITED:
+        factor = None if subject.loss_on_ignition is None else 1.0 - subject.loss_on_ignition
+    elif value.basis is Basis.SPECIMEN and subject.assay is not None and "before fusion" in subject.assay.basis:
+        factor = None
+    return None if factor is None else (factor * value.mass_fraction, factor * value.standard_uncertainty)
+
+
+def _scores(gate: CheckGate, subject: Subject, material: ReferenceMaterial) -> dict[str, float]:
     """Score of each element that the certificate and the assay share."""
-    values = material.element_values()
-    scores = {}
+    values, assay, scores = material.element_values(), subject.assay, dict[str, float]()
+    if assay is None:
+        return scores
     for element in gate.elements or assay.analytes:
         if element not in values or element not in assay.components:
             continue
         i = assay.components.index(element)
         found, u = float(assay.mass_fraction[i]), float(assay.standard_uncertainty[i])
-        reference, u_reference = values[element].mass_fraction, values[element].standard_uncertainty
+        certified = _reference(values[element], subject)
+        if certified is None:
+            continue
+        reference, u_reference = certified
         if gate.score is Score.EN:
             k = assay.coverage_factor
             scores[element] = en_score(
@@ -485,12 +520,12 @@ def _scores(gate: CheckGate, assay: Assay, material: ReferenceMaterial) -> dict[
 
 
 def _other_material(
-    gate: CheckGate, assay: Assay, stated: ReferenceMaterial, materials: Iterable[ReferenceMaterial]
+    gate: CheckGate, subject: Subject, stated: ReferenceMaterial, materials: Iterable[ReferenceMaterial]
 ) -> str:
     """A sentence that names the material with which the result agrees instead, if there is exactly one."""
     agreeing = []
     for material in materials:
-        scores = {} if material.name == stated.name else _scores(gate, assay, material)
+        scores = {} if material.name == stated.name else _scores(gate, subject, material)
         if len(scores) >= FEWEST_FOR_A_SWAP and all(abs(s) <= gate.limit for s in scores.values()):
             agreeing.append(material.name)
     return f"; the result agrees with {agreeing[0]}: were specimens swapped?" if len(agreeing) == 1 else ""

@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 
 FWHM_PER_SIGMA = 2.3548200450309493
 ROUNDS = 4
+FEWEST_CHANNELS = 6
 _SEARCH_KEV, _FIRST_SIGMA_KEV = 0.25, 0.065
 _SIGMA_KEV = (0.025, 0.15)
 _BELOW, _ABOVE = 2.0, 2.5
@@ -55,6 +56,10 @@ def k_alpha(spectrum: Spectrum, element: str) -> Peak:
         inside = (spectrum.centres_kev > centre + shift - _BELOW * sigma) & (
             spectrum.centres_kev < centre + shift + _ABOVE * sigma
         )
+        if inside.sum() < FEWEST_CHANNELS:
+            raise DomainError(
+                f"only {inside.sum()} channels hold the K alpha line of {element}; the gain is too coarse"
+            )
         first = int(np.argmax(inside))
         window = edges[first : first + int(inside.sum()) + 1]
         shift, sigma, area = _fitted(counts[inside], window, energies, weights, (shift, sigma))
