@@ -136,6 +136,15 @@ def test_a_draft_says_so_and_a_batch_is_one(place, tmp_path):
         assert [r.subject for r in ledger.records(kind="certificate")] == ["2 samples"]
 
 
+def test_a_pdf_with_gaps_is_refused(place, tmp_path, capsys):
+    pytest.importorskip("fpdf", reason="needs the extra pdf")
+    laboratory = LABORATORY.replace("X-ray room", "\N{CJK UNIFIED IDEOGRAPH-94C1}")
+    (tmp_path / "lab.toml").write_text(laboratory, encoding="utf-8")
+    arguments = ["certificate", "P1", "--laboratory", str(tmp_path / "lab.toml"), "--draft"]
+    assert main([*arguments, "-o", str(tmp_path / "out")]) == FAILED
+    assert "--font" in capsys.readouterr().err
+
+
 def test_total_rare_earth_oxides_by_hand(make_assay):
     assay = make_assay("P1")
     covariance = np.array(assay.covariance)

@@ -740,6 +740,9 @@ def certificate(
     batch: Annotated[bool, typer.Option("--batch", help="One certificate for all samples.")] = False,
     draft: Annotated[bool, typer.Option("--draft", help="Also for results that are not released.")] = False,
     pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="Also as PDF.")] = True,
+    font: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TrueType font of the PDF, e.g. for Chinese names.")
+    ] = None,
     operator: OperatorOption = "",
     key: KeyOption = None,
 ) -> int:
@@ -761,6 +764,7 @@ def certificate(
             batch=batch,
             draft=draft,
             pdf=pdf,
+            font=font,
             hand=recording.Hand(name=operator, key=key),
         )
     )

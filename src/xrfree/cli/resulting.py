@@ -132,6 +132,7 @@ class CertificateRequest:
     batch: bool = False
     draft: bool = False
     pdf: bool = True
+    font: Path | None = None
     hand: Hand = field(default_factory=Hand)
 
 
@@ -212,5 +213,5 @@ def _write(request: CertificateRequest, certificate: Certificate) -> None:
     write_certificate_html(path, certificate)
     console.say(f"Certificate: {path.resolve()}")
     if request.pdf:
-        write_certificate_pdf(path.with_suffix(".pdf"), certificate)
+        write_certificate_pdf(path.with_suffix(".pdf"), certificate, font=request.font)
         console.say(f"PDF: {path.with_suffix('.pdf').resolve()}")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from xrfree.errors import LedgerError
 from xrfree.ledger.records import FIELDS, Entry, Record, canonical_text, clean, record_digest
-from xrfree.ledger.schema import HEAD, RECORDS, migrate
+from xrfree.ledger.schema import HEAD, MIGRATIONS, RECORDS, migrate, schema_version
 from xrfree.ledger.signing import Signer
 
 BUSY_S = 120.0
@@ -33,8 +33,12 @@ class Ledger:
     def __init__(self, place: Path | str, *, create: bool = True) -> None:
         self.place = str(place)
         self._engine = _engine(self.place, create=create)
-        with self._errors(), self._writing() as connection:
-            migrate(connection)
+        with self._errors():
+            with self._engine.connect() as connection:
+                current = schema_version(connection) == len(MIGRATIONS)
+            if not current:  # else nobody waits for a writer only to read
+                with self._writing() as connection:
+                    migrate(connection)
 
     def __enter__(self) -> Ledger:
         """Use in a `with` statement."""

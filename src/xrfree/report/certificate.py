@@ -101,13 +101,18 @@ def write_certificate_html(path: Path, certificate: Certificate) -> None:
     write_text(path, page)
 
 
-def write_certificate_pdf(path: Path, certificate: Certificate) -> None:
-    """Write the PDF; needs the extra `pdf`."""
+def write_certificate_pdf(path: Path, certificate: Certificate, *, font: Path | None = None) -> None:
+    """Write the PDF; needs the extra `pdf`.
+
+    font : a TrueType font for scripts that the one of matplotlib does not have.
+
+    Raises XrfreeError when the font lacks a character: a certificate with gaps is none.
+    """
     try:
         import fpdf
     except ImportError as error:
         raise XrfreeError('PDF needs the package fpdf2. Install it: pip install "xrfree[pdf]"') from error
-    pdf = _document(fpdf, certificate)
+    pdf = _document(fpdf, certificate, font)
     _heading(pdf, _title(certificate), 16)
     _pairs(pdf, _facts(certificate))
     for item in certificate.items:
@@ -119,8 +124,19 @@ def write_certificate_pdf(path: Path, certificate: Certificate) -> None:
         pdf.ln(2)
     for line in (*_closing(certificate), _end(certificate)):
         pdf.multi_cell(0, 5, line, new_x="LMARGIN", new_y="NEXT")
+    lacking = sorted({chr(code) for face in pdf.fonts.values() for code in _missing(face)})
+    if lacking:
+        raise XrfreeError(
+            f"{path.name}: the font has no character {' '.join(lacking[:10])}. Give one that has it with --font, or "
+            "print the page instead (--no-pdf)."
+        )
     with replacing(path) as partial:
         pdf.output(str(partial))
+
+
+def _missing(face: Any) -> list[int]:
+    """Code points that were asked of a font in vain."""
+    return [ord(c) if isinstance(c, str) else int(c) for c in getattr(face, "missing_glyphs", ())]
 
 
 def _title(certificate: Certificate) -> str:
@@ -215,7 +231,7 @@ def _closing(certificate: Certificate) -> list[str]:
     ]
 
 
-def _document(fpdf: Any, certificate: Certificate) -> Any:
+def _document(fpdf: Any, certificate: Certificate, font: Path | None) -> Any:
     from matplotlib import get_data_path
 
     class Document(fpdf.FPDF):  # type: ignore[misc]
@@ -226,8 +242,8 @@ def _document(fpdf: Any, certificate: Certificate) -> Any:
 
     pdf = Document(format="A4")
     fonts = Path(get_data_path()) / "fonts" / "ttf"
-    pdf.add_font("text", "", str(fonts / "DejaVuSans.ttf"))
-    pdf.add_font("text", "B", str(fonts / "DejaVuSans-Bold.ttf"))
+    pdf.add_font("text", "", str(font or fonts / "DejaVuSans.ttf"))
+    pdf.add_font("text", "B", str(font or fonts / "DejaVuSans-Bold.ttf"))
     pdf.set_title(f"{_title(certificate)} {certificate.number}")
     # The same content makes the same file.
     pdf.set_creation_date(dt.datetime.combine(certificate.issued, dt.time(), dt.UTC))
