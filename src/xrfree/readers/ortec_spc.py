@@ -24,7 +24,7 @@ def recognises(head: bytes) -> bool:
     """Whether word 0 is 1, word 1 names a kind of spectrum, and the spectrum records hold the channels."""
     if len(head) < _RECORD or head[:2] != b"\x01\x00" or head[2:4] not in {b"\x01\x00", b"\x05\x00"}:
         return False
-    words = np.frombuffer(head, "<u2", 64)
+    words = np.frombuffer(head, "<u2", 64).tolist()
     return bool(words[_FIRST] > 1 and words[_CHANNELS] > 0 and words[_N_RECORDS] * 32 >= words[_CHANNELS])
 
 
