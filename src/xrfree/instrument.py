@@ -122,7 +122,7 @@ class Response:
 
     σ²(E) = noise_kev² + fano ε E                                        Gaussian, ε the pair energy
     natural width: width_factor_k (K lines) or width_factor_l (all others) times the tabulated one, because tables of
-          level widths differ by tens of per cent; its Lorentzian wings are followed to wing_reach_kev on either side
+          level widths differ by tens of per cent; its Lorentzian wings end wing_reach_kev from the line
     tail: share  t(E) = exp(c0 + c1 x + c2 x²), x = ln(E / 5 keV), c = tail_log_share; exponential towards lower
           energies with scale tail_scale_kev (E / 5 keV)^tail_scale_power, folded with the Gaussian
     shelf: share s(E) = exp(c0 + c1 x), c = shelf_log_share; even between 0 and E, with the Gaussian's rounded edge

@@ -63,31 +63,32 @@ class Photons:
 
 
 def escape_probability(energy_kev: FloatArray, crystal: str) -> FloatArray:
-    """Escape peak counts per count in the parent peak, normal incidence on a thick crystal.
+    """Counts of all escape peaks per count in the parent peak, normal incidence on a thick crystal, shape (n,).
 
-    η = ½ ω (1 - 1/r) [1 - (μ_K/μ) ln(1 + μ/μ_K)],  p = η / (1 - η)                      Reed & Ware 1972
-    ω yield and r jump ratio of the crystal's K shell, μ its attenuation for the photon, μ_K for its own Kα.
+    η = ½ ω (1 - 1/r) Σ_j f_j [1 - (μ_j/μ) ln(1 + μ/μ_j)],  p = η / (1 - η)              Reed & Ware 1972
+    ω yield and r jump ratio of the crystal's K shell, μ its attenuation for the photon (`energy_kev`), f_j and μ_j
+    shares and attenuation of its own Kα and Kβ photons.
     """
+    return np.asarray(_escapes(energy_kev, crystal)[1].sum(axis=0))
+
+
+def _escapes(energy_kev: FloatArray, crystal: str) -> tuple[FloatArray, FloatArray]:
+    """Energies of the crystal's own Kα and Kβ, shape (2,), and counts of their escape peaks, shape (2, n)."""
     z = _tables.atomic_number(crystal)
-    edge = _tables.edge_energy_kev(z, "K")
-    probability = np.zeros_like(energy_kev)
-    above = energy_kev > edge
+    alpha, beta = XrayLine(crystal, "K-L3"), XrayLine(crystal, "K-M3")
+    own_kev = np.array([alpha.energy_kev, beta.energy_kev])
+    beta_share = beta.line_fraction * 1.5  # K-M2 is half of K-M3
+    share = np.array([1.0 - beta_share, beta_share])
+    counts = np.zeros((2, energy_kev.size))
+    above = energy_kev > _tables.edge_energy_kev(z, "K")
     energy = energy_kev[above]
     photo = _tables.photo_absorption(z, energy)
     k_share = _tables.shell_photo_absorption(z, "K", energy) / photo
-    own = _tables.total_attenuation(z, np.array([XrayLine(crystal, "K-L3").energy_kev]))[0]
-    ratio = photo / own
-    leaving = 1.0 - np.log1p(ratio) / ratio
+    ratio = photo / _tables.total_attenuation(z, own_kev)[:, None]
+    leaving = share[:, None] * (1.0 - np.log1p(ratio) / ratio)
     eta = 0.5 * _tables.vacancy_transfer(z, "K")["K"] * k_share * leaving
-    probability[above] = eta / (1.0 - eta)
-    return probability
-
-
-def _escaping(crystal: str) -> list[tuple[float, float]]:
-    """Energies (keV) and shares of the crystal's escaping Kα and Kβ photons."""
-    alpha, beta = XrayLine(crystal, "K-L3"), XrayLine(crystal, "K-M3")
-    share = beta.line_fraction * 1.5
-    return [(alpha.energy_kev, 1.0 - share), (beta.energy_kev, share)]
+    counts[:, above] = eta / (1.0 - eta.sum(axis=0))
+    return own_kev, counts
 
 
 def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -> Photons:
@@ -95,18 +96,20 @@ def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -
 
     Escape peaks carry no natural width: it is small beside the Gaussian's, and so are they.
     """
-    probability = escape_probability(templates.energy_kev, crystal)
+    own_kev, escaping = _escapes(templates.energy_kev, crystal)
     parts = [(templates.energy_kev, templates.strength, templates.half_width_kev, templates.line_cluster)]
     n = len(templates.clusters)
     is_k = [templates.is_k]
-    for energy_kev, share in _escaping(crystal):
-        lowered = templates.energy_kev - energy_kev
+    for lost_kev, probability in zip(own_kev, escaping, strict=True):
+        lowered = templates.energy_kev - lost_kev
         seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
-        strength = share * probability[seen] * templates.strength[seen]
+        strength = probability[seen] * templates.strength[seen]
         parts.append((lowered[seen], strength, np.zeros(seen.sum()), templates.line_cluster[seen] + n))
         is_k.append(templates.is_k[seen])
     energy, strength, half_width, column = (np.concatenate(part) for part in zip(*parts, strict=True))
-    light_kev, light_strength = _light(templates, columns)
+    shoulder = _with_escape(templates.shoulder, crystal)
+    owner = np.tile(templates.shoulder_cluster, 2)
+    light_kev, light_strength = _light(shoulder, owner, n, [_with_escape(light, crystal) for light in columns])
     return Photons(
         n_clusters=n,
         energy_kev=energy,
@@ -119,14 +122,26 @@ def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -
     )
 
 
-def _light(templates: Templates, columns: Sequence[Light]) -> tuple[FloatArray, FloatArray]:
+def _with_escape(light: Light, crystal: str) -> Light:
+    """Scattered light followed by its escape peaks, twice as long; full-energy photons are what is counted."""
+    alpha = XrayLine(crystal, "K-L3").energy_kev
+    lowered = light.energy_kev - alpha
+    probability = np.where(lowered > _LOWEST_ESCAPE_KEV, escape_probability(light.energy_kev, crystal), 0.0)
+    return Light(
+        energy_kev=np.concatenate([light.energy_kev, np.maximum(lowered, _LOWEST_ESCAPE_KEV)]),
+        strength=np.concatenate([light.strength, probability * light.strength]),
+    )
+
+
+def _light(
+    shoulder: Light, shoulder_cluster: IntArray, n_clusters: int, columns: Sequence[Light]
+) -> tuple[FloatArray, FloatArray]:
     """All energies of smooth light, each once, and their strengths in every column."""
-    shoulder = templates.shoulder
     lists = [light.energy_kev for light in columns] + [shoulder.energy_kev]
     energy, place = np.unique(np.concatenate(lists), return_inverse=True)
     owner = [np.full(light.energy_kev.size, k) for k, light in enumerate(columns)]
-    owner.append(len(columns) + templates.shoulder_cluster)
-    strength = np.zeros((len(columns) + len(templates.clusters), energy.size))
+    owner.append(len(columns) + shoulder_cluster)
+    strength = np.zeros((len(columns) + n_clusters, energy.size))
     np.add.at(
         strength,
         (np.concatenate(owner).astype(np.int64), place),
