@@ -67,7 +67,7 @@ def test_shoulder_is_light_of_its_own_cluster(band: Band) -> None:
     found = added.sum(axis=1)
     # Escape peaks of scattered light follow it at once: their share needs no yield of its own.
     escaped = escape_probability(shoulder.energy_kev, "Si") @ np.array([[3.0, 0.0], [4.0, 0.0], [0.0, 5.0]])
-    assert found[[1, 4]] == pytest.approx([7.0, 5.0] + escaped, rel=1e-9)
+    assert found[[1, 4]] == pytest.approx(np.array([7.0, 5.0]) + escaped, rel=1e-9)
     assert np.all(np.delete(found, [1, 4]) == 0.0)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from xrfree.assay import Assay, Verdict
 from xrfree.composition import USUAL_OXIDES, element_fraction
 from xrfree.errors import XrfreeError
-from xrfree.report.files import replacing, write_text
+from xrfree.report.files import closing_fonts, replacing, write_text
 from xrfree.report.page import page_template
 from xrfree.report.rounding import display_unit, rounded, rounded_alone
 
@@ -113,25 +113,26 @@ def write_certificate_pdf(path: Path, certificate: Certificate, *, font: Path | 
     except ImportError as error:
         raise XrfreeError('PDF needs the package fpdf2. Install it: pip install "xrfree[pdf]"') from error
     pdf = _document(fpdf, certificate, font)
-    _heading(pdf, _title(certificate), 16)
-    _pairs(pdf, _facts(certificate))
-    for item in certificate.items:
-        told = _item(item)
-        _heading(pdf, told["name"], 12)
-        _pairs(pdf, told["facts"])
-        _table(pdf, told["rows"])
-        pdf.multi_cell(0, 5, told["total"], new_x="LMARGIN", new_y="NEXT")
-        pdf.ln(2)
-    for line in (*_closing(certificate), _end(certificate)):
-        pdf.multi_cell(0, 5, line, new_x="LMARGIN", new_y="NEXT")
-    lacking = sorted({chr(code) for face in pdf.fonts.values() for code in _missing(face)})
-    if lacking:
-        raise XrfreeError(
-            f"{path.name}: the font has no character {' '.join(lacking[:10])}. Give one that has it with --font, or "
-            "print the page instead (--no-pdf)."
-        )
-    with replacing(path) as partial:
-        pdf.output(str(partial))
+    with closing_fonts(pdf):
+        _heading(pdf, _title(certificate), 16)
+        _pairs(pdf, _facts(certificate))
+        for item in certificate.items:
+            told = _item(item)
+            _heading(pdf, told["name"], 12)
+            _pairs(pdf, told["facts"])
+            _table(pdf, told["rows"])
+            pdf.multi_cell(0, 5, told["total"], new_x="LMARGIN", new_y="NEXT")
+            pdf.ln(2)
+        for line in (*_closing(certificate), _end(certificate)):
+            pdf.multi_cell(0, 5, line, new_x="LMARGIN", new_y="NEXT")
+        lacking = sorted({chr(code) for face in pdf.fonts.values() for code in _missing(face)})
+        if lacking:
+            raise XrfreeError(
+                f"{path.name}: the font has no character {' '.join(lacking[:10])}. Give one that has it with --font, "
+                "or print the page instead (--no-pdf)."
+            )
+        with replacing(path) as partial:
+            pdf.output(str(partial))
 
 
 def _missing(face: Any) -> list[int]:

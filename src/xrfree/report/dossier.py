@@ -11,7 +11,7 @@ from xrfree.documents.plan import Plan
 from xrfree.errors import XrfreeError
 from xrfree.quality.limits import DEFINITION
 from xrfree.quality.validation import Evaluated, Judgement
-from xrfree.report.files import replacing
+from xrfree.report.files import closing_fonts, replacing
 from xrfree.report.page import page_template, time_text
 
 _STYLES = {Judgement.PASS: "detected", Judgement.FAIL: "doubtful", Judgement.MISSING: "not-detected"}
@@ -46,36 +46,37 @@ def write_pdf(path: Path, plan: Plan, evaluated: Sequence[Evaluated], *, created
             'a PDF needs the extra "pdf". Install it with `pip install "xrfree[pdf]"`, or print the HTML page.'
         ) from problem
     document = FPDF()
-    _prepare(document)
-    _heading(document, plan.title, size=16)
-    _paragraph(document, f"Validation dossier. {plan.laboratory}. {time_text(created)}. Purpose: {plan.purpose}.")
-    _paragraph(document, f"Plan sha256 {plan.sha256}", size=7)
-    for recipe in plan.recipes:
-        for name in ("method", "instrument", "calibration"):
-            _paragraph(document, f"{name.capitalize()}: {recipe[name]}, sha256 {recipe[f'{name}_sha256']}", size=7)
-        _paragraph(document, f"Software: xrfree {recipe['software_version']}, {recipe['tables']}", size=7)
-    verdict = overall(evaluated)
-    _paragraph(document, f"Overall: {verdict}.")
-    _table(
-        document,
-        ("Criterion", "Kind", "Verdict"),
-        [(e.criterion.name, e.criterion.kind, str(e.judgement)) for e in evaluated],
-    )
-    for e in evaluated:
-        _heading(document, e.criterion.name, size=11)
-        limits = "; ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in e.criterion.limits.items())
-        _paragraph(document, f"Limits: {limits}.", size=8)
-        rows = [(o.component, o.subject, o.statement, str(o.judgement)) for o in e.outcomes]
-        _table(document, ("", "Of", "Found", "Verdict"), rows, widths=(10, 22, 98, 20))
-        if e.missing:
-            _paragraph(document, f"Still to be measured: {'; '.join(e.missing)}.")
-    _heading(document, "Data", size=11)
-    _table(document, ("File", "sha256"), plan.files, widths=(70, 100))
-    _heading(document, "Statement of fitness", size=11)
-    _paragraph(document, statement_of_fitness(verdict))
-    _table(document, ("", "Name and signature", "Date"), [("Evaluated by", " ", " "), ("Approved by", " ", " ")])
-    with replacing(path) as partial:
-        document.output(str(partial))
+    with closing_fonts(document):
+        _prepare(document)
+        _heading(document, plan.title, size=16)
+        _paragraph(document, f"Validation dossier. {plan.laboratory}. {time_text(created)}. Purpose: {plan.purpose}.")
+        _paragraph(document, f"Plan sha256 {plan.sha256}", size=7)
+        for recipe in plan.recipes:
+            for name in ("method", "instrument", "calibration"):
+                _paragraph(document, f"{name.capitalize()}: {recipe[name]}, sha256 {recipe[f'{name}_sha256']}", size=7)
+            _paragraph(document, f"Software: xrfree {recipe['software_version']}, {recipe['tables']}", size=7)
+        verdict = overall(evaluated)
+        _paragraph(document, f"Overall: {verdict}.")
+        _table(
+            document,
+            ("Criterion", "Kind", "Verdict"),
+            [(e.criterion.name, e.criterion.kind, str(e.judgement)) for e in evaluated],
+        )
+        for e in evaluated:
+            _heading(document, e.criterion.name, size=11)
+            limits = "; ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in e.criterion.limits.items())
+            _paragraph(document, f"Limits: {limits}.", size=8)
+            rows = [(o.component, o.subject, o.statement, str(o.judgement)) for o in e.outcomes]
+            _table(document, ("", "Of", "Found", "Verdict"), rows, widths=(10, 22, 98, 20))
+            if e.missing:
+                _paragraph(document, f"Still to be measured: {'; '.join(e.missing)}.")
+        _heading(document, "Data", size=11)
+        _table(document, ("File", "sha256"), plan.files, widths=(70, 100))
+        _heading(document, "Statement of fitness", size=11)
+        _paragraph(document, statement_of_fitness(verdict))
+        _table(document, ("", "Name and signature", "Date"), [("Evaluated by", " ", " "), ("Approved by", " ", " ")])
+        with replacing(path) as partial:
+            document.output(str(partial))
 
 
 def statement_of_fitness(verdict: Judgement) -> str:

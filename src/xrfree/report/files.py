@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from xrfree.errors import XrfreeError
 
@@ -50,3 +51,13 @@ def replacing(path: Path) -> Iterator[Path]:
 def _unwritable(path: Path, error: OSError) -> XrfreeError:
     reason = error.strerror or type(error).__name__
     return XrfreeError(f"{path} cannot be written ({reason}). Choose another place, or check permissions and space.")
+
+
+@contextmanager
+def closing_fonts(pdf: Any) -> Iterator[None]:
+    """Close the font files that a PDF of fpdf2 keeps open, whatever becomes of it."""
+    try:
+        yield
+    finally:
+        for face in pdf.fonts.values():
+            face.ttfont.close()
