@@ -107,9 +107,7 @@ def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -
         parts.append((lowered[seen], strength, np.zeros(seen.sum()), templates.line_cluster[seen] + n))
         is_k.append(templates.is_k[seen])
     energy, strength, half_width, column = (np.concatenate(part) for part in zip(*parts, strict=True))
-    shoulder = _with_escape(templates.shoulder, crystal)
-    owner = np.tile(templates.shoulder_cluster, 2)
-    light_kev, light_strength = _light(shoulder, owner, n, [_with_escape(light, crystal) for light in columns])
+    light_kev, light_strength = _with_escape(*_light(templates, columns), crystal)
     return Photons(
         n_clusters=n,
         energy_kev=energy,
@@ -122,26 +120,29 @@ def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -
     )
 
 
-def _with_escape(light: Light, crystal: str) -> Light:
-    """Scattered light followed by its escape peaks, twice as long; full-energy photons are what is counted."""
-    alpha = XrayLine(crystal, "K-L3").energy_kev
-    lowered = light.energy_kev - alpha
-    probability = np.where(lowered > _LOWEST_ESCAPE_KEV, escape_probability(light.energy_kev, crystal), 0.0)
-    return Light(
-        energy_kev=np.concatenate([light.energy_kev, np.maximum(lowered, _LOWEST_ESCAPE_KEV)]),
-        strength=np.concatenate([light.strength, probability * light.strength]),
-    )
+def with_escape(light: Light, crystal: str) -> Light:
+    """Smooth light with its escape peaks; the strengths given count photons of full energy, as those of lines do."""
+    energy, strength = _with_escape(light.energy_kev, light.strength, crystal)
+    return Light(energy_kev=energy, strength=strength)
 
 
-def _light(
-    shoulder: Light, shoulder_cluster: IntArray, n_clusters: int, columns: Sequence[Light]
-) -> tuple[FloatArray, FloatArray]:
+def _with_escape(energy_kev: FloatArray, strength: FloatArray, crystal: str) -> tuple[FloatArray, FloatArray]:
+    """Energies and strengths, shape (..., n_energies), followed by those of the crystal's Kα escape peaks."""
+    lowered = energy_kev - XrayLine(crystal, "K-L3").energy_kev
+    probability = escape_probability(energy_kev, crystal)
+    seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
+    escaping = probability[seen] * strength[..., seen]
+    return np.concatenate([energy_kev, lowered[seen]]), np.concatenate([strength, escaping], axis=-1)
+
+
+def _light(templates: Templates, columns: Sequence[Light]) -> tuple[FloatArray, FloatArray]:
     """All energies of smooth light, each once, and their strengths in every column."""
+    shoulder = templates.shoulder
     lists = [light.energy_kev for light in columns] + [shoulder.energy_kev]
     energy, place = np.unique(np.concatenate(lists), return_inverse=True)
     owner = [np.full(light.energy_kev.size, k) for k, light in enumerate(columns)]
-    owner.append(len(columns) + shoulder_cluster)
-    strength = np.zeros((len(columns) + n_clusters, energy.size))
+    owner.append(len(columns) + templates.shoulder_cluster)
+    strength = np.zeros((len(columns) + len(templates.clusters), energy.size))
     np.add.at(
         strength,
         (np.concatenate(owner).astype(np.int64), place),
@@ -289,11 +290,6 @@ def moves(
     add_smooth(counts, edges_kev, own.light_kev, own.light_strength[:1], response.sigma_kev(own.light_kev, crystal))
     rows = derivatives(own, amplitude, np.ones(1), edges_kev, response, crystal, everything=False)
     return counts[0], rows
-
-
-def half_widths(templates: Templates, response: Response) -> FloatArray:
-    """Half widths (keV) of the lines' Lorentzians as this instrument shows them, shape (n_lines,)."""
-    return templates.half_width_kev * np.where(templates.is_k, response.width_factor_k, response.width_factor_l)
 
 
 def spread_lines(templates: Templates, edges_kev: FloatArray, response: Response, crystal: str) -> Spread:
