@@ -17,8 +17,8 @@ from scipy.signal import fftconvolve
 
 from xrfree.composition import Composition
 from xrfree.errors import DomainError
-from xrfree.fit import Light, Templates
-from xrfree.fit.response import spread_light, spread_lines
+from xrfree.fit import Templates
+from xrfree.fit.response import spread_light, spread_lines, with_escape
 from xrfree.instrument import Absorber, Instrument, InstrumentCondition, Response
 from xrfree.method import split_group
 from xrfree.specimen import Specimen
@@ -228,7 +228,7 @@ def _rates(
     np.add.at(lines, expected.cluster_group, amplitude[:, None] * spread.peaks + escape)
     common = np.exp(instrument.log_scale.get(condition, 0.0))
     scattered = [
-        spread_light(Light(energy_kev=light.energy_kev, strength=common * light.strength), edges_kev, response, crystal)
+        common * spread_light(with_escape(light, crystal), edges_kev, response, crystal)
         for light in (expected.continuum, *expected.tube)
     ]
     return lines, escape.sum(axis=0), np.array(scattered)
