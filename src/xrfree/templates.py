@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.fit.inputs import Light, LineCluster, Templates
 from xrfree.instrument import Detector, InstrumentCondition
-from xrfree.matrix.fundamental import Excitation, excitation, line_strengths
+from xrfree.matrix.fundamental import Excitation, excitation, line_strengths, only_lines
 from xrfree.matrix.scatter import (
     MOMENTUM,
     Scattering,
@@ -36,6 +36,7 @@ class ConditionModel:
     shoulder_kev : energies of every line after Compton scattering in the specimen, shape
         (n_lines, n_angles, n_momenta); angle_share, momentum_share : how photons spread over them, shapes (n_angles,)
         and (n_elements, n_momenta).
+    parts : models of some line groups alone, made by `emitting` when they are first asked for.
     """
 
     excitation: Excitation
@@ -43,11 +44,25 @@ class ConditionModel:
     shoulder_kev: FloatArray
     angle_share: FloatArray
     momentum_share: FloatArray
+    parts: dict[tuple[str, ...], ConditionModel] = field(default_factory=dict)
 
     @property
     def elements(self) -> tuple[str, ...]:
         """All elements of the specimen, in the order of mass-fraction vectors."""
         return self.excitation.elements
+
+    def emitting(self, groups: Sequence[str]) -> ConditionModel:
+        """The same model for lines of the named groups alone."""
+        wanted = tuple(groups)
+        if wanted not in self.parts:
+            keep = np.array([f"{line.element} {line.shell[0]}" in wanted for line in self.excitation.lines])
+            self.parts[wanted] = replace(
+                self,
+                excitation=only_lines(self.excitation, keep),
+                shoulder_kev=self.shoulder_kev[keep],
+                parts={},
+            )
+        return self.parts[wanted]
 
 
 def condition_model(condition: InstrumentCondition, detector: Detector, elements: Sequence[str]) -> ConditionModel:
@@ -88,31 +103,27 @@ def templates(
     mass_fraction : shape (n_elements,), of the whole specimen.
     groups : line groups ("La L") that become columns of the fit; those that the tube cannot excite are left out.
     """
-    prepared = model.excitation
+    part = model.emitting(groups)
+    prepared = part.excitation
     strengths = line_strengths(prepared, mass_fraction, areal_density_g_cm2)
-    strength = strengths.total
     names = [(f"{line.element} {line.shell[0]}", cluster_name(line.transition)) for line in prepared.lines]
-    mine = np.array([group in groups for group, _ in names])
-    names = [name for name, keep in zip(names, mine, strict=True) if keep]
     clusters = list(dict.fromkeys(names))
-    total = np.bincount([clusters.index(n) for n in names], weights=strength[mine], minlength=len(clusters))
+    cluster = np.array([clusters.index(name) for name in names], dtype=np.int64)
+    total = np.bincount(cluster, weights=strengths.total, minlength=len(clusters))
     seen = tuple(group for group in groups if any(g == group for g, _ in clusters))
     owner = np.array([seen.index(group) for group, _ in clusters], dtype=np.int64)
     leading = {int(np.argmax(np.where(owner == k, total, -1.0))) for k in range(len(seen))}
-    cluster = np.array([clusters.index(name) for name in names], dtype=np.int64)
-    line_cluster = np.full(mine.size, -1)
-    line_cluster[mine] = cluster
-    shoulder, shoulder_cluster = _shoulders(model, mass_fraction, strengths.shoulder, line_cluster)
+    shoulder, shoulder_cluster = _shoulders(part, mass_fraction, strengths.shoulder, cluster)
     continuum = scattered_continuum(model.scattering, mass_fraction, areal_density_g_cm2)
     tube = scattered_lines(model.scattering, mass_fraction, areal_density_g_cm2)
     return Templates(
         groups=seen,
         clusters=tuple(LineCluster(group=g, name=n, leading=k in leading) for k, (g, n) in enumerate(clusters)),
         cluster_group=owner,
-        energy_kev=prepared.line_energy_kev[mine],
-        strength=strength[mine],
-        half_width_kev=0.5 * prepared.line_width_kev[mine],
-        is_k=np.array([line.shell == "K" for line in prepared.lines])[mine],
+        energy_kev=prepared.line_energy_kev,
+        strength=strengths.total,
+        half_width_kev=0.5 * prepared.line_width_kev,
+        is_k=np.array([line.shell == "K" for line in prepared.lines], dtype=bool),
         line_cluster=cluster,
         shoulder=shoulder,
         shoulder_cluster=shoulder_cluster,
@@ -127,13 +138,12 @@ def _shoulders(
     """Compton-scattered photons of each cluster's lines on a fine grid of energies, and the cluster of each.
 
     Angles between -1 and 1 in cos θ weighted by 1 + cos² θ (Thomson), electrons' momenta by the Compton profiles of the
-    specimen's atoms. cluster : of every line of the model, -1 for lines that are not fitted. Clusters that contribute
-    next to nothing are left out.
+    specimen's atoms. cluster : of every line of the model. Clusters that contribute next to nothing are left out.
     """
     weights = np.maximum(mass_fraction, 0.0)[:, None] * model.excitation.line_compton
     momenta = (weights.T @ model.momentum_share) / np.maximum(weights.sum(axis=0), 1e-300)[:, None]
     share = strength[:, None, None] * model.angle_share[:, None] * momenta[:, None, :]
-    total = np.bincount(cluster[cluster >= 0], weights=strength[cluster >= 0], minlength=1)
+    total = np.bincount(cluster, weights=strength, minlength=1)
     energies, strengths, owners = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
     for k in np.flatnonzero(total > _LEAST_SHOULDER * total.max()):
         light = rebinned(model.shoulder_kev[cluster == k].ravel(), share[cluster == k].ravel())
@@ -147,6 +157,8 @@ def group_strengths(
     model: ConditionModel, mass_fraction: FloatArray, areal_density_g_cm2: float, groups: Sequence[str]
 ) -> FloatArray:
     """Modelled strength of each line group per unit mass fraction of its element, shape (n_groups,)."""
-    strength = line_strengths(model.excitation, mass_fraction, areal_density_g_cm2).total
-    owner = [f"{line.element} {line.shell[0]}" for line in model.excitation.lines]
-    return np.array([strength[[o == group for o in owner]].sum() for group in groups])
+    part = model.emitting(groups).excitation
+    strength = line_strengths(part, mass_fraction, areal_density_g_cm2).total
+    wanted = list(groups)
+    owner = [wanted.index(f"{line.element} {line.shell[0]}") for line in part.lines]
+    return np.bincount(np.array(owner, dtype=np.int64), weights=strength, minlength=len(wanted)).astype(np.float64)

@@ -27,6 +27,7 @@ from xrfree.matrix.fundamental import (
     incident_flux,
     incident_lines,
     line_strengths,
+    only_lines,
 )
 
 FloatArray = NDArray[np.float64]
@@ -387,6 +388,21 @@ def test_element_without_content_changes_nothing(
         assert getattr(there, part)[places] == pytest.approx(getattr(here, part), rel=4e-3)
         smooth = [(line.element, line.shell) != ("La", "L2") for line in ore.lines]
         assert getattr(there, part)[places][smooth] == pytest.approx(getattr(here, part)[smooth], rel=1e-3)
+
+
+@pytest.mark.parametrize("areal_density", [np.inf, 0.01])
+@pytest.mark.parametrize("element", ["La", "Ti", "Fe"])
+def test_some_of_the_lines_are_as_strong_as_among_all(ore: Excitation, element: str, areal_density: float) -> None:
+    mine = np.array([line.element == element for line in ore.lines])
+    weights = np.array(list(ORE.values()))
+    every = line_strengths(ore, weights, areal_density, tertiary=True)
+    some = only_lines(ore, mine)
+    found = line_strengths(some, weights, areal_density, tertiary=True)
+    assert {line.element for line in some.lines} == {element}
+    assert len(some.exciting_lines) < len(ore.exciting_lines)
+    for part in (*PARTS, "tertiary"):
+        # Sums over fewer terms of which the others are 0: rounding alone.
+        np.testing.assert_allclose(getattr(found, part), getattr(every, part)[mine], rtol=1e-12)
 
 
 @pytest.mark.parametrize("wanted", [("Ti", "Fe"), ("Ce L", "La L"), ("Ti",)])

@@ -33,6 +33,8 @@ _PANEL_RATIO = 1.12
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(2)
 _EXCITING_FRACTION = 2e-3
 _EMITTED_FRACTION = 1e-4
+_PER_LINE = ("line_group", "line_energy_kev", "line_fraction", "line_width_kev", "efficiency")
+_PER_ELEMENT_AND_LINE = ("line_attenuation", "line_rayleigh", "line_compton")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +261,29 @@ def excitation(
         compton_production=_production_table(groups, compton_energy),
         line_rayleigh=_scattering_table(elements, line_energy, compton=False),
         line_compton=_scattering_table(elements, line_energy, compton=True),
+    )
+
+
+def only_lines(model: Excitation, keep: NDArray[np.bool_]) -> Excitation:
+    """The model of some of its lines; keep : shape (n_lines,).
+
+    Exciting lines that ionise none of the groups left go as well: all strengths stay what they are.
+    """
+    kept = np.flatnonzero(keep)
+    useful = np.any(model.exciting_production[np.unique(model.line_group[kept])] > 0.0, axis=0)
+    per_line = {name: getattr(model, name)[kept] for name in _PER_LINE}
+    per_line |= {name: np.ascontiguousarray(getattr(model, name)[:, kept]) for name in _PER_ELEMENT_AND_LINE}
+    exciting = {name: getattr(model, name)[useful] for name in ("exciting_group", "exciting_fraction")}
+    exciting |= {
+        name: np.ascontiguousarray(getattr(model, name)[:, useful])
+        for name in ("exciting_attenuation", "exciting_production")
+    }
+    return replace(
+        model,
+        lines=tuple(model.lines[k] for k in kept),
+        exciting_lines=tuple(line for line, used in zip(model.exciting_lines, useful.tolist(), strict=True) if used),
+        **per_line,
+        **exciting,
     )
 
 
