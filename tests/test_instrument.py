@@ -188,8 +188,8 @@ def test_absorber_may_be_absent() -> None:
 
 
 def test_impossible_detector_is_refused() -> None:
-    with pytest.raises(DomainError, match="detector crystal is 'CdTe', expected one of Si, Ge"):
-        Detector(crystal="CdTe", thickness_cm=0.1)
+    with pytest.raises(DomainError, match="detector crystal is 'HgI2', expected one of Si, Ge, CdTe"):
+        Detector(crystal="HgI2", thickness_cm=0.1)
     with pytest.raises(DomainError, match=r"detector thickness in cm is 0\.0"):
         Detector(crystal="Si", thickness_cm=0.0)
 

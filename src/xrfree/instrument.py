@@ -14,8 +14,10 @@ from xrfree.atomic import atomic_number, parse_formula
 from xrfree.errors import DomainError
 
 FWHM_PER_SIGMA = 2.0 * sqrt(2.0 * log(2.0))
-PAIR_ENERGY_KEV: Mapping[str, float] = MappingProxyType({"Si": 0.00365, "Ge": 0.00296})
-"""Mean energy (keV) that makes one electron-hole pair."""
+PAIR_ENERGY_KEV: Mapping[str, float] = MappingProxyType({"Si": 0.00365, "Ge": 0.00296, "CdTe": 0.00443})
+"""Mean energy (keV) that makes one electron-hole pair (G. F. Knoll, Radiation Detection and Measurement, 4th ed.)."""
+CRYSTAL_DENSITY_G_CM3: Mapping[str, float] = MappingProxyType({"Si": 2.33, "Ge": 5.323, "CdTe": 5.85})
+"""Densities of detector crystals, g/cm³."""
 
 
 MOST_TUBE_ENERGIES = 400
@@ -103,7 +105,10 @@ def _checked_angle(name: str, value: float) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
-    """A semiconductor detector: crystal, thickness (cm), and what lies before it (window, contact, dead layer)."""
+    """A semiconductor detector: crystal, thickness (cm), and what lies before it (window, contact, dead layer).
+
+    crystal : "Si", "Ge" or "CdTe".
+    """
 
     crystal: str
     thickness_cm: float
@@ -126,7 +131,11 @@ class Response:
     tail: share  t(E) = exp(c0 + c1 x + c2 x²), x = ln(E / 5 keV), c = tail_log_share; exponential towards lower
           energies with scale tail_scale_kev (E / 5 keV)^tail_scale_power, folded with the Gaussian
     shelf: share s(E) = exp(c0 + c1 x), c = shelf_log_share; even between 0 and E, with the Gaussian's rounded edge
-    escape: escape_scale times the escape probability of Reed & Ware (J. Phys. E 5 (1972) 582)
+    incomplete charge collection is what tail and shelf are made of: carriers lost near the entrance (a share that falls
+          with E: c1 < 0) or trapped on their way through Ge and CdTe (c1 > 0; a loss in proportion to the depth of
+          absorption is exactly an exponential whose scale grows as E times the absorption length)
+    escape: escape_scale times the escape probability of Reed & Ware (J. Phys. E 5 (1972) 582) for the K lines of all
+          elements of the crystal
     pile-up: two photons within pulse_pair_time_s are recorded as one of the summed energy
 
     escape_relative_uncertainty, pile_up_relative_uncertainty : how well the two are known, relative standard

@@ -165,7 +165,7 @@ def instruments(draw: st.DrawFn) -> Instrument:
         name=draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1)),
         conditions={name: draw(conditions(name)) for name in names},
         detector=Detector(
-            crystal=draw(st.sampled_from(["Si", "Ge"])),
+            crystal=draw(st.sampled_from(["Si", "Ge", "CdTe"])),
             thickness_cm=draw(positive(1.0)),
             windows=draw(absorbers()),
         ),
@@ -263,7 +263,7 @@ def test_the_document_knows_every_number_of_a_response() -> None:
         ("instrument/1", "instrument/2", "schema", "xrfree/instrument/1"),
         ('schema = "xrfree/instrument/1"', "", "schema", "is missing"),
         ('name = "Bench"', "", "name", "is missing"),
-        ('crystal = "Si"', 'crystal = "CdTe"', "detector.crystal", "CdTe"),
+        ('crystal = "Si"', 'crystal = "HgI2"', "detector.crystal", "HgI2"),
         ("thickness_um = 450.0", "", "detector", "exactly one of the keys thickness_um and thickness_cm"),
         ("thickness_um = 450.0", "thickness_um = -4.5", "detector.thickness_um", "-4.5"),
         ("thickness_um = 8.0", "thickness_um = -8.0", "detector.windows[0].thickness_um", "-8.0"),

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xrfree.atomic import XrayLine, _tables, atomic_number
-from xrfree.fit import Light, Templates
+from xrfree.atomic import XrayLine, _tables, atomic_number, emission_lines
+from xrfree.fit import Light, LineCluster, Templates
 from xrfree.fit.response import (
     derivatives,
     escape_probability,
@@ -23,8 +23,9 @@ from xrfree.fit.response import (
     spread_light,
     spread_lines,
     summed,
+    with_escape,
 )
-from xrfree.instrument import Response
+from xrfree.instrument import CRYSTAL_DENSITY_G_CM3, Response
 
 FloatArray = NDArray[np.float64]
 PLAIN = Response(noise_kev=0.032, fano=0.117)
@@ -36,6 +37,25 @@ class Band(Protocol):
     templates: Templates
 
     def templates_of(self, groups: Sequence[str], names: Sequence[str] | None = None) -> Templates: ...
+
+
+def one_line(energy_kev: float, strength: float) -> Templates:
+    """A single line without natural width."""
+    nothing = np.zeros(0)
+    return Templates(
+        groups=("X K",),
+        clusters=(LineCluster(group="X K", name="K-L", leading=True),),
+        cluster_group=np.zeros(1, dtype=np.int64),
+        energy_kev=np.array([energy_kev]),
+        strength=np.array([strength]),
+        half_width_kev=np.zeros(1),
+        is_k=np.ones(1, dtype=bool),
+        line_cluster=np.zeros(1, dtype=np.int64),
+        shoulder=Light(energy_kev=nothing, strength=nothing),
+        shoulder_cluster=np.zeros(0, dtype=np.int64),
+        continuum=Light(energy_kev=nothing, strength=nothing),
+        tube=(),
+    )
 
 
 def sharp(templates: Templates) -> Templates:
@@ -92,27 +112,105 @@ def test_escape_peak_lies_one_silicon_photon_below_its_line(band: Band) -> None:
     assert highest == pytest.approx(XrayLine("Fe", "K-L3").energy_kev - XrayLine("Si", "K-L3").energy_kev, abs=0.01)
 
 
-@pytest.mark.parametrize("energy_kev", [2.2, 4.65, 6.404, 9.0, 15.0])
-@pytest.mark.parametrize("crystal", ["Si", "Ge"])
-def test_escape_probability_is_that_of_photons_followed_one_by_one(crystal: str, energy_kev: float) -> None:
-    z = atomic_number(crystal)
-    energy = np.array([energy_kev])
-    if energy_kev < _tables.edge_energy_kev(z, "K"):
-        assert escape_probability(energy, crystal)[0] == 0.0
-        return
+def followed(crystal: str, energy_kev: float, n: int) -> float:
+    """Escapes per count of the parent peak, photons followed one by one into a thick crystal."""
     rng = np.random.default_rng(11)
-    n = 400_000
-    attenuation = _tables.photo_absorption(z, energy)[0]
-    alpha, beta = XrayLine(crystal, "K-L3"), XrayLine(crystal, "K-M3")
-    is_beta = rng.uniform(0.0, 1.0, n) < 1.5 * beta.line_fraction
-    own = np.where(is_beta, *_tables.total_attenuation(z, np.array([beta.energy_kev, alpha.energy_kev])))
+    energy = np.array([energy_kev])
+    contents = [(atomic_number(e), e, c) for e, c in _tables.parse_formula(crystal).items()]
+    attenuation = sum(c * _tables.photo_absorption(z, energy)[0] for z, _, c in contents)
     depth = rng.exponential(1.0 / attenuation, n)
     cosine = rng.uniform(0.0, 1.0, n)
-    leaves = 0.5 * float(np.mean(np.exp(-own * depth / cosine)))
-    k_share = _tables.shell_photo_absorption(z, "K", energy)[0] / attenuation
-    leaving = leaves * k_share * _tables.vacancy_transfer(z, "K")["K"]
+    leaving = 0.0
+    for z, element, content in contents:
+        lines = emission_lines(element, "K")
+        kev, share = (np.array([getattr(ln, name) for ln in lines]) for name in ("energy_kev", "line_fraction"))
+        own = sum(c * _tables.total_attenuation(other, kev) for other, _, c in contents)
+        drawn = np.asarray(own)[rng.choice(len(lines), n, p=share / share.sum())]
+        leaves = 0.5 * float(np.mean(np.exp(-drawn * depth / cosine)))
+        made = content * _tables.shell_photo_absorption(z, "K", energy)[0] / attenuation
+        leaving += leaves * made * _tables.vacancy_transfer(z, "K")["K"]
+    return leaving / (1.0 - leaving)
+
+
+@pytest.mark.parametrize(
+    ("crystal", "energy_kev"),
+    [
+        *(("Si", energy) for energy in (2.2, 4.65, 6.404, 9.0, 15.0)),
+        *(("Ge", energy) for energy in (11.5, 15.0, 22.1, 40.0)),
+        *(("CdTe", energy) for energy in (27.0, 31.0, 32.5, 50.0)),
+    ],
+)
+def test_escape_probability_is_that_of_photons_followed_one_by_one(crystal: str, energy_kev: float) -> None:
+    expected = followed(crystal, energy_kev, 400_000)
     # Scatter of 400 000 photons: 0.3 % for the hardest case (shallow light, few escapes).
-    assert escape_probability(energy, crystal)[0] == pytest.approx(leaving / (1.0 - leaving), rel=0.015)
+    assert escape_probability(np.array([energy_kev]), crystal)[0] == pytest.approx(expected, rel=0.015)
+
+
+@pytest.mark.parametrize(
+    ("crystal", "energy_kev", "lost"),
+    [
+        ("Ge", 22.163, {"Ge K-L3", "Ge K-L2", "Ge K-M3", "Ge K-N3"}),
+        ("CdTe", 30.0, {"Cd K-L3", "Cd K-L2", "Cd K-M2", "Cd K-M3", "Cd K-N3"}),
+        (
+            "CdTe",
+            44.482,
+            {f"{e} {line}" for e in ("Cd", "Te") for line in ("K-L3", "K-L2", "K-M2", "K-M3", "K-N3")},
+        ),
+    ],
+)
+def test_every_k_line_of_the_crystal_escapes_and_counts_are_conserved(
+    crystal: str, energy_kev: float, lost: set[str]
+) -> None:
+    one = one_line(energy_kev, 1e6)
+    edges = np.arange(0.0, 60.0, 0.01)
+    response = Response(noise_kev=0.02, fano=1e-4)
+    seen = spread_lines(one, edges, response, crystal)
+    # Nothing of a line of 20 eV is outside 0 to 60 keV.
+    assert seen.peaks.sum() == pytest.approx(1e6, rel=1e-9)
+    assert seen.escape.sum() == pytest.approx(1e6 * escape_probability(one.energy_kev, crystal)[0], rel=1e-9)
+    shares = {}
+    for name in lost:
+        expected = energy_kev - XrayLine(*name.split()).energy_kev
+        near = np.abs(0.5 * (edges[1:] + edges[:-1]) - expected) < 0.1
+        shares[name] = seen.escape[0, near].sum()
+    assert min(shares.values()) > 0.0
+    # No counts far from the places of the crystal's lines.
+    far = np.ones(edges.size - 1, dtype=bool)
+    for name in lost:
+        far &= np.abs(0.5 * (edges[1:] + edges[:-1]) - energy_kev + XrayLine(*name.split()).energy_kev) > 0.15
+    assert seen.escape[0, far].sum() < 1e-6 * seen.escape.sum()
+
+
+@pytest.mark.parametrize("crystal", ["Si", "Ge", "CdTe"])
+def test_smooth_light_escapes_as_lines_do(crystal: str) -> None:
+    light = Light(energy_kev=np.linspace(30.0, 50.0, 5), strength=np.linspace(1.0, 2.0, 5))
+    escaped = escape_probability(light.energy_kev, crystal)
+    found = with_escape(light, crystal)
+    assert found.strength.sum() == pytest.approx(float(light.strength @ (1.0 + escaped)), rel=1e-12)
+
+
+@pytest.mark.parametrize("energy_kev", [30.0, 59.54])
+def test_loss_of_charge_in_proportion_to_depth_is_the_exponential_tail(energy_kev: float) -> None:
+    # Holes trapped in CdTe: a photon absorbed at depth z is recorded with E (1 - z / 1 cm).
+    n, loss_per_cm = 1_000_000, 1.0
+    rng = np.random.default_rng(5)
+    mu = sum(
+        share * _tables.photo_absorption(atomic_number(element), np.array([energy_kev]))[0]
+        for element, share in _tables.parse_formula("CdTe").items()
+    )
+    depth = rng.exponential(1.0 / (mu * CRYSTAL_DENSITY_G_CM3["CdTe"]), n)
+    scale_kev = energy_kev * loss_per_cm / (mu * CRYSTAL_DENSITY_G_CM3["CdTe"])
+    response = Response(noise_kev=0.25, fano=0.15, tail_log_share=(-0.7, 0.0, 0.0), tail_scale_kev=scale_kev)
+    response = replace(response, tail_scale_power=0.0)
+    trapped = rng.uniform(0.0, 1.0, n) < np.exp(-0.7)
+    width = response.sigma_kev(np.array([energy_kev]), "CdTe")[0] * rng.standard_normal(n)
+    edges = np.arange(energy_kev - 10.0, energy_kev + 5.0, 0.05)
+    counts, _ = np.histogram(energy_kev * (1.0 - np.where(trapped, loss_per_cm * depth, 0.0)) + width, edges)
+    expected = spread_lines(one_line(energy_kev, float(n)), edges, response, "CdTe").peaks[0]
+    seen = expected > 10.0
+    reduced = float(np.mean((counts - expected)[seen] ** 2 / expected[seen]))
+    # χ² over at least 100 channels: standard deviation 0.14; three of them.
+    assert reduced == pytest.approx(1.0, abs=0.42)
 
 
 def test_below_the_crystals_edge_nothing_escapes() -> None:

@@ -127,7 +127,7 @@ ScaleKey = Annotated[str, AfterValidator(_checked_scale)]
 class DetectorDocument(Document):
     """The detector, as a document writes it."""
 
-    crystal: Literal["Si", "Ge"]
+    crystal: Literal["Si", "Ge", "CdTe"]
     thickness_um: Positive | None = None
     thickness_cm: Positive | None = None
     windows: tuple[LayerDocument, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.atomic import XrayLine, _tables
+from xrfree.atomic import _tables, emission_lines
 from xrfree.fit.inputs import Light, Templates
 from xrfree.instrument import Response
 from xrfree.kernels.lineshape import DERIVATIVES, add_line_derivatives, add_lines, add_smooth
@@ -21,6 +21,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _LOWEST_ESCAPE_KEV = 0.3
+_ONE_PEAK_KEV = 0.01
+"""Lines of the crystal that lie closer together make one escape peak."""
+_WEAK_SHARE = 0.05
+"""Share of a line of the crystal below which smooth light has no escape of its own by it."""
 _PER_LINE = ("energy_kev", "strength", "half_width_kev", "is_k", "column")
 _MOVES = 3
 """Number of the first rows of `DERIVATIVES`: energy and width."""
@@ -62,33 +66,60 @@ class Photons:
         return int(self.light_strength.shape[0]) - self.n_clusters
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escape:
+    """Escape peaks of some photons by the crystal's own K lines.
+
+    lost_kev : energies of these lines, shape (n_own,); share : of each in its element's K photons.
+    counts : of each escape peak per count in the parent peak, shape (n_own, n_photons).
+    """
+
+    lost_kev: FloatArray
+    share: FloatArray
+    counts: FloatArray
+
+
 def escape_probability(energy_kev: FloatArray, crystal: str) -> FloatArray:
     """Counts of all escape peaks per count in the parent peak, normal incidence on a thick crystal, shape (n,).
 
-    η = ½ ω (1 - 1/r) Σ_j f_j [1 - (μ_j/μ) ln(1 + μ/μ_j)],  p = η / (1 - η)              Reed & Ware 1972
-    ω yield and r jump ratio of the crystal's K shell, μ its attenuation for the photon (`energy_kev`), f_j and μ_j
-    shares and attenuation of its own Kα and Kβ photons.
+    η = Σ_j η_j,  η_j = ½ ω_e c_e τ_eK/μ f_j [1 - (μ_j/μ) ln(1 + μ/μ_j)],  p_j = η_j / (1 - η)     Reed & Ware 1972
+    j the K lines of the crystal's elements e of mass fraction c_e (Si; Ge; Cd and Te): ω_e yield and τ_eK cross section
+    of the K shell for the photon (`energy_kev`), μ the crystal's photo-absorption for it, f_j share of the line in its
+    series and μ_j the crystal's attenuation for its photons. That Te Kα may excite Cd on its way is left out.
     """
-    return np.asarray(_escapes(energy_kev, crystal)[1].sum(axis=0))
+    return np.asarray(_escapes(energy_kev, crystal).counts.sum(axis=0))
 
 
-def _escapes(energy_kev: FloatArray, crystal: str) -> tuple[FloatArray, FloatArray]:
-    """Energies of the crystal's own Kα and Kβ, shape (2,), and counts of their escape peaks, shape (2, n)."""
-    z = _tables.atomic_number(crystal)
-    alpha, beta = XrayLine(crystal, "K-L3"), XrayLine(crystal, "K-M3")
-    own_kev = np.array([alpha.energy_kev, beta.energy_kev])
-    beta_share = beta.line_fraction * 1.5  # K-M2 is half of K-M3
-    share = np.array([1.0 - beta_share, beta_share])
-    counts = np.zeros((2, energy_kev.size))
-    above = energy_kev > _tables.edge_energy_kev(z, "K")
+def _own_lines(element: str) -> list[tuple[float, float]]:
+    """Energies (keV) and shares of an element's K lines; lines that no detector tells apart are one."""
+    peaks: list[list[float]] = []
+    for line in sorted(emission_lines(element, "K"), key=lambda line: -line.line_fraction):
+        near = [peak for peak in peaks if abs(peak[0] - line.energy_kev) < _ONE_PEAK_KEV]
+        if near:
+            near[0][1] += line.line_fraction
+        else:
+            peaks.append([line.energy_kev, line.line_fraction])
+    return [(energy, share) for energy, share in peaks]
+
+
+def _escapes(energy_kev: FloatArray, crystal: str) -> Escape:
+    """Escape peaks of photons of these energies."""
+    contents = {_tables.atomic_number(e): (e, c) for e, c in _tables.parse_formula(crystal).items()}
+    own = [(z, energy, share) for z, (element, _) in contents.items() for energy, share in _own_lines(element)]
+    own_kev, share = np.array([energy for _, energy, _ in own]), np.array([share for _, _, share in own])
+    above = energy_kev > min(_tables.edge_energy_kev(z, "K") for z in contents)
     energy = energy_kev[above]
-    photo = _tables.photo_absorption(z, energy)
-    k_share = _tables.shell_photo_absorption(z, "K", energy) / photo
-    ratio = photo / _tables.total_attenuation(z, own_kev)[:, None]
-    leaving = share[:, None] * (1.0 - np.log1p(ratio) / ratio)
-    eta = 0.5 * _tables.vacancy_transfer(z, "K")["K"] * k_share * leaving
+    photo = sum(c * _tables.photo_absorption(z, energy) for z, (_, c) in contents.items())
+    own_mu = sum(c * _tables.total_attenuation(z, own_kev) for z, (_, c) in contents.items())
+    made = {
+        z: c * _tables.vacancy_transfer(z, "K")["K"] * _tables.shell_photo_absorption(z, "K", energy) / photo
+        for z, (_, c) in contents.items()
+    }
+    ratio = photo / np.asarray(own_mu)[:, None]
+    eta = 0.5 * np.array([made[z] for z, _, _ in own]) * share[:, None] * (1.0 - np.log1p(ratio) / ratio)
+    counts = np.zeros((own_kev.size, energy_kev.size))
     counts[:, above] = eta / (1.0 - eta.sum(axis=0))
-    return own_kev, counts
+    return Escape(lost_kev=own_kev, share=share, counts=counts)
 
 
 def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -> Photons:
@@ -96,11 +127,11 @@ def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -
 
     Escape peaks carry no natural width: it is small beside the Gaussian's, and so are they.
     """
-    own_kev, escaping = _escapes(templates.energy_kev, crystal)
+    escape = _escapes(templates.energy_kev, crystal)
     parts = [(templates.energy_kev, templates.strength, templates.half_width_kev, templates.line_cluster)]
     n = len(templates.clusters)
     is_k = [templates.is_k]
-    for lost_kev, probability in zip(own_kev, escaping, strict=True):
+    for lost_kev, probability in zip(escape.lost_kev, escape.counts, strict=True):
         lowered = templates.energy_kev - lost_kev
         seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
         strength = probability[seen] * templates.strength[seen]
@@ -127,12 +158,21 @@ def with_escape(light: Light, crystal: str) -> Light:
 
 
 def _with_escape(energy_kev: FloatArray, strength: FloatArray, crystal: str) -> tuple[FloatArray, FloatArray]:
-    """Energies and strengths, shape (..., n_energies), followed by those of the crystal's Kα escape peaks."""
-    lowered = energy_kev - XrayLine(crystal, "K-L3").energy_kev
-    probability = escape_probability(energy_kev, crystal)
-    seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
-    escaping = probability[seen] * strength[..., seen]
-    return np.concatenate([energy_kev, lowered[seen]]), np.concatenate([strength, escaping], axis=-1)
+    """Energies and strengths, shape (..., n_energies), followed by those of the escape peaks.
+
+    Of smooth light, weak lines of the crystal are put with the nearest strong one.
+    """
+    escape = _escapes(energy_kev, crystal)
+    strong = escape.lost_kev[escape.share > _WEAK_SHARE]
+    counts = np.zeros((strong.size, energy_kev.size))
+    np.add.at(counts, np.abs(escape.lost_kev[:, None] - strong).argmin(axis=1), escape.counts)
+    energies, strengths = [energy_kev], [strength]
+    for lost_kev, probability in zip(strong, counts, strict=True):
+        lowered = energy_kev - lost_kev
+        seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
+        energies.append(lowered[seen])
+        strengths.append(probability[seen] * strength[..., seen])
+    return np.concatenate(energies), np.concatenate(strengths, axis=-1)
 
 
 def _light(templates: Templates, columns: Sequence[Light]) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from xrfree.atomic import XrayLine, _tables, absorption_edge_kev, emission_lines
 from xrfree.errors import DomainError
-from xrfree.instrument import Detector, InstrumentCondition
+from xrfree.instrument import CRYSTAL_DENSITY_G_CM3, Detector, InstrumentCondition
 from xrfree.kernels import sherman
 from xrfree.matrix.directions import DIRECTIONS
 from xrfree.matrix.tertiary import tertiary_decays
@@ -104,9 +104,12 @@ def detector_efficiency(detector: Detector, condition: InstrumentCondition, ener
 
     ε(E) = exp(-Σ μ ρd)_{path, windows} [1 - exp(-μ(E) ρ d)_crystal]
     """
-    z = _tables.atomic_number(detector.crystal)
-    mass = _tables.density_g_cm3(z) * detector.thickness_cm
-    stopped = -np.expm1(-mass * _tables.photo_absorption(z, energy_kev))
+    mass = CRYSTAL_DENSITY_G_CM3[detector.crystal] * detector.thickness_cm
+    photo = sum(
+        share * _tables.photo_absorption(_tables.atomic_number(element), energy_kev)
+        for element, share in _tables.parse_formula(detector.crystal).items()
+    )
+    stopped = -np.expm1(-mass * photo)
     return np.asarray(transmission((*detector.windows, *condition.path), energy_kev) * stopped)
 
 
