@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
 from xrfree.kernels import lineshape
-from xrfree.kernels.lineshape import DERIVATIVES, add_line_derivatives, add_lines, add_smooth, dawson, gaussian
+from xrfree.kernels.lineshape import DERIVATIVES, add_lines, add_smooth, dawson, gaussian
 
 FloatArray = NDArray[np.float64]
 FINE = np.arange(2.0, 8.0001, 0.01)
@@ -40,9 +40,9 @@ def line(
     build: Callable[..., Any] = add_lines,
 ) -> FloatArray:
     """Counts per channel of one line."""
-    out = np.zeros((1, edges.size - 1))
-    values = (np.array([v]) for v in (energy, area, sigma, half_width, tail, tail_scale, shelf))
-    build(out, np.array([0]), edges, *values, reach)
+    out, one = np.zeros((1, edges.size - 1)), np.ones(1)
+    values = (np.array([v]) for v in (energy, area, area, sigma, half_width, tail, tail_scale, shelf))
+    build(out, np.zeros((0, edges.size)), np.array([0]), edges, *values, one < 0.0, one, reach)
     return np.asarray(out[0])
 
 
@@ -193,18 +193,16 @@ def arguments(kernel: str) -> tuple[tuple[FloatArray, ...], tuple[Any, ...]]:
     edges = np.arange(4.0, 6.0, 0.02)
     energy, area, sigma = rng.uniform(4.2, 5.8, n), rng.uniform(1.0, 9.0, n), rng.uniform(0.04, 0.06, n)
     half_width = np.array([0.0, 0.001, 0.002, 0.003])
-    if kernel == "add_lines":
-        column = np.array([0, 1, 1, 0])
-        rest = (half_width, np.full(n, 0.02), np.full(n, 0.1), np.full(n, 0.005), 1.2)
-        return (np.zeros((2, edges.size - 1)),), (column, edges, energy, area, sigma, *rest)
     if kernel == "add_smooth":
-        return (np.zeros((2, edges.size - 1)),), (edges, energy, np.stack([area, area[::-1]]), sigma)
+        results = (np.zeros((2, edges.size - 1)), np.zeros((3, edges.size)))
+        return results, (edges, energy, np.stack([area, area[::-1]]), area + 1.0, sigma)
+    column, is_k = np.array([0, 1, 1, 0]), np.array([True, False, True, False])
     shape = (half_width, np.full(n, 0.02), np.full(n, 0.1), np.full(n, 0.005))
-    is_k = np.array([True, False, True, False])
-    return (np.zeros((12, edges.size)),), (edges, energy, area, sigma, *shape, is_k, np.log(energy / 5.0), 1.2)
+    results = (np.zeros((2, edges.size - 1)), np.zeros((12, edges.size)))
+    return results, (column, edges, energy, area, area + 1.0, sigma, *shape, is_k, np.log(energy / 5.0), 1.2)
 
 
-@pytest.mark.parametrize("name", ["add_lines", "add_smooth", "add_line_derivatives"])
+@pytest.mark.parametrize("name", ["add_lines", "add_smooth"])
 def test_compiled_and_python_give_equal_numbers(name: str) -> None:
     kernel = getattr(lineshape, name)
     compiled, inputs = arguments(name)
@@ -217,7 +215,7 @@ def test_compiled_and_python_give_equal_numbers(name: str) -> None:
         assert one == pytest.approx(other, rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.parametrize("name", ["add_lines", "add_smooth", "add_line_derivatives"])
+@pytest.mark.parametrize("name", ["add_lines", "add_smooth"])
 @pytest.mark.parametrize("form", ["compiled", "python"])
 def test_no_line_and_no_channel_change_nothing(name: str, form: str) -> None:
     kernel = getattr(lineshape, name) if form == "compiled" else python(getattr(lineshape, name))
@@ -229,7 +227,7 @@ def test_no_line_and_no_channel_change_nothing(name: str, form: str) -> None:
     kernel(*(part[..., : part.shape[-1] - edges_of(inputs).size + 1] for part in out), *one_edge)
 
 
-@pytest.mark.parametrize("name", ["add_lines", "add_smooth", "add_line_derivatives"])
+@pytest.mark.parametrize("name", ["add_lines", "add_smooth"])
 def test_frozen_inputs_are_accepted_and_left_alone(name: str) -> None:
     out, inputs = arguments(name)
     before = [np.copy(v) for v in inputs]
@@ -240,25 +238,21 @@ def test_frozen_inputs_are_accepted_and_left_alone(name: str) -> None:
     assert all(np.array_equal(a, b) for a, b in zip(before, inputs, strict=True))
 
 
-def poisoned() -> Iterator[tuple[str, int, float]]:
-    places = {
-        "add_lines": (2, 3, 4, 5, 6, 7, 8),
-        "add_smooth": (1, 2, 3),
-        "add_line_derivatives": (1, 2, 3, 4, 5, 6, 7),
-    }
-    for name, positions in places.items():
-        for position in positions:
-            yield name, position, np.nan
-    for name, position in (("add_lines", 2), ("add_smooth", 1), ("add_line_derivatives", 1)):
-        yield name, position, np.inf
+def poisoned() -> Iterator[tuple[str, int, float, tuple[int, ...]]]:
+    """Kernel, input, value, and the results it must spoil: areas those they belong to, all else both."""
+    for name, first, last, area in (("add_lines", 2, 9, 3), ("add_smooth", 1, 4, 2)):
+        for position in range(first, last + 1):
+            spoilt = {area: (0,), area + 1: (1,)}.get(position, (0, 1))
+            yield name, position, np.nan, spoilt
+        yield name, first, np.inf, (0, 1)
 
 
-@pytest.mark.parametrize(("name", "position", "value"), list(poisoned()))
-def test_what_is_no_number_is_not_swallowed(name: str, position: int, value: float) -> None:
+@pytest.mark.parametrize(("name", "position", "value", "spoilt"), list(poisoned()))
+def test_what_is_no_number_is_not_swallowed(name: str, position: int, value: float, spoilt: tuple[int, ...]) -> None:
     out, inputs = arguments(name)
     inputs[position][..., 1] = value
     getattr(lineshape, name)(*out, *inputs)
-    assert all(not np.isfinite(part).all() for part in out)
+    assert all(not np.isfinite(out[k]).all() for k in spoilt)
 
 
 @given(
@@ -270,7 +264,8 @@ def test_smooth_light_is_a_sum_of_gaussians(energy: list[float], sigma: float, s
     edges = np.arange(4.0, 6.0, step)
     area = np.arange(1.0, len(energy) + 1.0)
     out = np.zeros((1, edges.size - 1))
-    add_smooth(out, edges, np.array(energy), area[None, :], np.full(len(energy), sigma))
+    none = np.zeros((0, edges.size))
+    add_smooth(out, none, edges, np.array(energy), area[None, :], area, np.full(len(energy), sigma))
     below = stats.norm.cdf((edges[:, None] - np.array(energy)) / sigma)
     # Beyond 8 σ, where 6e-16 of a line remain, nothing is added.
     assert out[0] == pytest.approx(np.diff(below @ area), abs=1e-13)
@@ -310,11 +305,12 @@ def numerical_derivative(name: str, edges: FloatArray, shape: dict[str, float]) 
 @pytest.mark.parametrize("parts", list(PARTS))
 def test_derivatives_are_finite_differences(name: str, place: str, parts: str) -> None:
     edges, shape = PLACES[place], PARTS[parts]
-    out = np.zeros((len(DERIVATIVES), edges.size))
-    one = np.ones(1)
-    rest = (shape[p] * one for p in ("half_width", "tail", "tail_scale", "shelf"))
-    add_line_derivatives(out, edges, 5.0 * one, 3.0 * one, 0.055 * one, *rest, one < 0.0, 0.5 * one, 1.2)
-    found = dict(zip(DERIVATIVES, np.diff(out, axis=1), strict=True))
+    rows, one = np.zeros((len(DERIVATIVES), edges.size)), np.ones(1)
+    values = (
+        v * one for v in (5.0, 1.0, 3.0, 0.055, *(shape[p] for p in ("half_width", "tail", "tail_scale", "shelf")))
+    )
+    add_lines(np.zeros((1, edges.size - 1)), rows, np.array([0]), edges, *values, one < 0.0, 0.5 * one, 1.2)
+    found = dict(zip(DERIVATIVES, np.diff(rows, axis=1), strict=True))
     expected = numerical_derivative(name, edges, shape)
     # (step/σ)² = 3e-6 for the energy, (step/σ²)² = 1e-7 for σ², 1e-6 for logarithms. Where the wings of the natural
     # width begin and end, 8 σ and 1.2 keV from the line, steps see a jump (1e-9 of the line; g/(π 1.2) of its density).
@@ -330,9 +326,22 @@ def test_derivatives_are_finite_differences(name: str, place: str, parts: str) -
     assert not found["width_k"].any()
 
 
-def test_first_rows_alone_are_the_same() -> None:
-    (every,), inputs = arguments("add_line_derivatives")
-    few = np.zeros((3, every.shape[1]))
-    add_line_derivatives(every, *inputs)
-    add_line_derivatives(few, *inputs)
-    assert np.array_equal(few, every[:3])
+def test_first_rows_alone_are_the_same_and_counts_do_not_depend_on_them() -> None:
+    (counts, every), inputs = arguments("add_lines")
+    add_lines(counts, every, *inputs)
+    for n in (0, 3):
+        some, few = np.zeros_like(counts), np.zeros((n, every.shape[1]))
+        add_lines(some, few, *inputs)
+        assert np.array_equal(few, every[:n])
+        assert np.array_equal(some, counts)
+
+
+def test_derivatives_of_smooth_light_are_those_of_gaussian_lines() -> None:
+    (_, rows), (edges, energy, strength, moved, sigma) = arguments("add_smooth")
+    add_smooth(np.zeros((2, edges.size - 1)), rows, edges, energy, strength, moved, sigma)
+    zero = np.zeros_like(energy)
+    lines = np.zeros_like(rows)
+    column, is_k = zero.astype(np.int64), zero > 0.0
+    out = np.zeros((1, edges.size - 1))
+    add_lines(out, lines, column, edges, energy, moved, moved, sigma, zero, zero, zero, zero, is_k, zero, 1.2)
+    assert rows == pytest.approx(lines, rel=1e-12, abs=1e-12 * float(np.abs(lines).max()))

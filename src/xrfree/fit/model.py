@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 
 from xrfree.errors import FitError
 from xrfree.fit.inputs import FitSettings, Light, Prior, Templates
-from xrfree.fit.response import Photons, derivatives, photons, spread, strongest, summed
+from xrfree.fit.response import Photons, photons, spread_and_derivatives, strongest, summed
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.lineshape import DERIVATIVES
 from xrfree.spectrum import EnergyScale, Spectrum
@@ -228,12 +228,20 @@ class SpectrumModel:
         """Expected counts and their derivatives for the parameters `values`."""
         edges = self.edges(values)
         response = moved_response(self.response, values)
-        seen, light = spread(self.photons, edges, response, self.crystal)
-        shapes = seen.peaks + response.escape_scale * seen.escape
         area, ratio = self._areas_and_ratios(values)
         owner = self.templates.cluster_group
         amplitude = area[owner] * ratio
         coefficient = np.array([values[name] for name in self.light_names])
+        seen, light, moves = spread_and_derivatives(
+            self.photons,
+            np.concatenate([amplitude, response.escape_scale * amplitude]),
+            coefficient,
+            edges,
+            response,
+            self.crystal,
+            everything=bool(self.free_response),
+        )
+        shapes = seen.peaks + response.escape_scale * seen.escape
         lines = amplitude @ shapes
         pile_up = response.pulse_pair_time_s * self.pile_up_shape[self.span]
         expected = lines + coefficient @ light + pile_up + self.offset[self.span]
@@ -241,8 +249,7 @@ class SpectrumModel:
         unit[owner, np.arange(owner.size)] = ratio / np.maximum(self._strength, 1e-300)[owner]
         free = [c for c, cluster in enumerate(self.templates.clusters) if not cluster.leading]
         linear = [unit @ shapes, light, area[owner[free], None] * shapes[free]]
-        both = np.concatenate([amplitude, response.escape_scale * amplitude])
-        derivative = self._other_derivatives(values, both, coefficient, edges, response)
+        derivative = self._other_derivatives(values, moves)
         if "escape" in self.priors:
             derivative["escape"] = self.response.escape_scale * (amplitude @ seen.escape)
         if "pile_up" in self.priors:
@@ -251,24 +258,8 @@ class SpectrumModel:
         jacobian = np.concatenate([*linear, rows])[:, self.inside]
         return Evaluation(expected=expected[self.inside], lines=lines[self.inside], jacobian=jacobian)
 
-    def _other_derivatives(
-        self,
-        values: Mapping[str, float],
-        amplitude: FloatArray,
-        coefficient: FloatArray,
-        edges: FloatArray,
-        response: Response,
-    ) -> dict[str, FloatArray]:
-        """By energy scale, resolution and response: those of the cumulative counts at the edges, then differences."""
-        rows = derivatives(
-            self.photons,
-            amplitude,
-            coefficient,
-            edges,
-            response,
-            self.crystal,
-            everything=bool(self.free_response),
-        )
+    def _other_derivatives(self, values: Mapping[str, float], rows: FloatArray) -> dict[str, FloatArray]:
+        """By energy scale, resolution and response: `rows` of the cumulative counts at the edges, then differences."""
         by = dict(zip(DERIVATIVES, np.diff(rows, axis=1), strict=False))
         channel = np.arange(self.span.start, self.span.stop + 1) - 0.5
         derivative = {

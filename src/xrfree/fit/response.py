@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xrfree.atomic import _tables, emission_lines
 from xrfree.fit.inputs import Light, Templates
 from xrfree.instrument import Response
-from xrfree.kernels.lineshape import DERIVATIVES, add_line_derivatives, add_lines, add_smooth
+from xrfree.kernels.lineshape import DERIVATIVES, add_lines, add_smooth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -198,12 +198,48 @@ def half_widths_of(lines: Photons, response: Response) -> FloatArray:
 
 def spread(lines: Photons, edges_kev: FloatArray, response: Response, crystal: str) -> tuple[Spread, FloatArray]:
     """Counts per channel of every cluster, and of every column of scattered light, shape (n_columns, n_channels)."""
+    nothing = np.zeros((0, edges_kev.size))
+    amplitude, coefficient = np.zeros(2 * lines.n_clusters), np.zeros(lines.n_columns)
+    return _spread(nothing, lines, amplitude, coefficient, edges_kev, response, crystal)
+
+
+def spread_and_derivatives(
+    lines: Photons,
+    amplitude: FloatArray,
+    coefficient: FloatArray,
+    edges_kev: FloatArray,
+    response: Response,
+    crystal: str,
+    *,
+    everything: bool = True,
+) -> tuple[Spread, FloatArray, FloatArray]:
+    """`spread`, and derivatives of all cumulative counts at the edges, rows of `kernels.lineshape.DERIVATIVES`.
+
+    amplitude : shape (2 n_clusters,), factors of peaks and escape peaks; coefficient : shape (n_columns,), of the
+    columns of scattered light. everything : False for the first three rows (energy and width) alone.
+    """
+    rows = np.zeros((len(DERIVATIVES) if everything else _MOVES, edges_kev.size))
+    return *_spread(rows, lines, amplitude, coefficient, edges_kev, response, crystal), rows
+
+
+def _spread(
+    rows: FloatArray,
+    lines: Photons,
+    amplitude: FloatArray,
+    coefficient: FloatArray,
+    edges_kev: FloatArray,
+    response: Response,
+    crystal: str,
+) -> tuple[Spread, FloatArray]:
+    """Clusters and columns of light; derivatives are added to `rows`."""
     n, n_channels = lines.n_clusters, edges_kev.size - 1
     clusters = np.zeros((2 * n, n_channels))
-    _add(clusters, lines.column, lines.strength, lines, edges_kev, response, crystal)
+    moved = amplitude[lines.column] * lines.strength
+    _add(clusters, rows, lines.column, lines.strength, moved, lines, edges_kev, response, crystal)
     light = np.zeros((lines.n_columns + n, n_channels))
+    moved = np.concatenate([coefficient, amplitude[:n]]) @ lines.light_strength
     sigma = response.sigma_kev(lines.light_kev, crystal)
-    add_smooth(light, edges_kev, lines.light_kev, lines.light_strength, sigma)
+    add_smooth(light, rows, edges_kev, lines.light_kev, lines.light_strength, moved, sigma)
     clusters[:n] += light[lines.n_columns :]
     return Spread(peaks=clusters[:n], escape=clusters[n:]), light[: lines.n_columns]
 
@@ -227,20 +263,23 @@ def summed(
     n_owners = int(owner.max()) + 1
     total = np.zeros((n_owners, edges_kev.size - 1))
     strength = amplitude[lines.column] * lines.strength
-    _add(total, owner[lines.column], strength, lines, edges_kev, response, crystal)
+    rows = np.zeros((0, edges_kev.size))
+    _add(total, rows, owner[lines.column], strength, strength, lines, edges_kev, response, crystal)
     share = np.zeros((n_owners, lines.n_clusters))
     share[owner[: lines.n_clusters], np.arange(lines.n_clusters)] = amplitude[: lines.n_clusters]
     shoulder = share @ lines.light_strength[lines.n_columns :]
     lit = shoulder.any(axis=0)
-    energy = lines.light_kev[lit]
-    add_smooth(total, edges_kev, energy, np.ascontiguousarray(shoulder[:, lit]), response.sigma_kev(energy, crystal))
+    energy, shoulder = lines.light_kev[lit], np.ascontiguousarray(shoulder[:, lit])
+    add_smooth(total, rows, edges_kev, energy, shoulder, energy, response.sigma_kev(energy, crystal))
     return total
 
 
 def _add(
     out: FloatArray,
+    rows: FloatArray,
     column: IntArray,
     strength: FloatArray,
+    moved: FloatArray,
     lines: Photons,
     edges_kev: FloatArray,
     response: Response,
@@ -249,41 +288,12 @@ def _add(
     energy = lines.energy_kev
     add_lines(
         out,
+        rows,
         column,
         edges_kev,
         energy,
         strength,
-        response.sigma_kev(energy, crystal),
-        half_widths_of(lines, response),
-        response.tail_share(energy),
-        response.tail_scale(energy),
-        response.shelf_share(energy),
-        response.wing_reach_kev,
-    )
-
-
-def derivatives(
-    lines: Photons,
-    amplitude: FloatArray,
-    coefficient: FloatArray,
-    edges_kev: FloatArray,
-    response: Response,
-    crystal: str,
-    *,
-    everything: bool = True,
-) -> FloatArray:
-    """Derivatives of the cumulative counts at the channel edges, rows of `kernels.lineshape.DERIVATIVES`.
-
-    amplitude : shape (2 n_clusters,), factors of peaks and escape peaks; coefficient : shape (n_columns,), of the
-    columns of scattered light. everything : False for the first three rows (energy and width) alone.
-    """
-    out = np.zeros((len(DERIVATIVES) if everything else _MOVES, edges_kev.size))
-    energy = lines.energy_kev
-    add_line_derivatives(
-        out,
-        edges_kev,
-        energy,
-        amplitude[lines.column] * lines.strength,
+        moved,
         response.sigma_kev(energy, crystal),
         half_widths_of(lines, response),
         response.tail_share(energy),
@@ -293,29 +303,12 @@ def derivatives(
         np.log(energy / 5.0),
         response.wing_reach_kev,
     )
-    strength = np.concatenate([coefficient, amplitude[: lines.n_clusters]]) @ lines.light_strength
-    nothing = np.zeros_like(strength)
-    add_line_derivatives(
-        out[:_MOVES],
-        edges_kev,
-        lines.light_kev,
-        strength,
-        response.sigma_kev(lines.light_kev, crystal),
-        nothing,
-        nothing,
-        nothing,
-        nothing,
-        np.zeros(strength.size, dtype=bool),
-        nothing,
-        response.wing_reach_kev,
-    )
-    return out
 
 
 def moves(
     lines: Photons, amplitude: FloatArray, light: FloatArray, edges_kev: FloatArray, response: Response, crystal: str
 ) -> tuple[FloatArray, FloatArray]:
-    """Counts per channel of lines times `amplitude` and of smooth light, and the first rows of `derivatives`.
+    """Counts per channel of lines times `amplitude` and of smooth light, and the first rows of their derivatives.
 
     amplitude : shape (2 n_clusters,), of peaks and escape peaks; light : shape (n_light,), strengths.
     """
@@ -324,11 +317,11 @@ def moves(
     lit = light != 0.0
     own = replace(own, light_kev=lines.light_kev[lit], light_strength=np.zeros((lines.n_clusters + 1, lit.sum())))
     own.light_strength[0] = light[lit]
-    counts = np.zeros((1, edges_kev.size - 1))
+    counts, rows = np.zeros((1, edges_kev.size - 1)), np.zeros((_MOVES, edges_kev.size))
     strength = amplitude[own.column] * own.strength
-    _add(counts, np.zeros(strength.size, dtype=np.int64), strength, own, edges_kev, response, crystal)
-    add_smooth(counts, edges_kev, own.light_kev, own.light_strength[:1], response.sigma_kev(own.light_kev, crystal))
-    rows = derivatives(own, amplitude, np.ones(1), edges_kev, response, crystal, everything=False)
+    _add(counts, rows, np.zeros(strength.size, dtype=np.int64), strength, strength, own, edges_kev, response, crystal)
+    sigma = response.sigma_kev(own.light_kev, crystal)
+    add_smooth(counts, rows, edges_kev, own.light_kev, own.light_strength[:1], own.light_strength[0], sigma)
     return counts[0], rows
 
 
@@ -342,6 +335,7 @@ def spread_lines(templates: Templates, edges_kev: FloatArray, response: Response
 
 def spread_light(light: Light, edges_kev: FloatArray, response: Response, crystal: str) -> FloatArray:
     """Counts per channel of a smooth list of energies, shape (n_channels,)."""
-    out = np.zeros((1, edges_kev.size - 1))
-    add_smooth(out, edges_kev, light.energy_kev, light.strength[None, :], response.sigma_kev(light.energy_kev, crystal))
+    out, rows = np.zeros((1, edges_kev.size - 1)), np.zeros((0, edges_kev.size))
+    sigma = response.sigma_kev(light.energy_kev, crystal)
+    add_smooth(out, rows, edges_kev, light.energy_kev, light.strength[None, :], light.strength, sigma)
     return np.asarray(out[0])

@@ -289,80 +289,99 @@ def _tail(
 @kernel
 def add_lines(
     out: FloatArray,
+    rows: FloatArray,
     column: IntArray,
     edges: FloatArray,
     energy: FloatArray,
     area: FloatArray,
+    moved_area: FloatArray,
     sigma: FloatArray,
     half_width: FloatArray,
     tail: FloatArray,
     tail_scale: FloatArray,
     shelf: FloatArray,
+    is_k: NDArray[np.bool_],
+    log_energy: FloatArray,
     reach: float,
 ) -> None:
-    """Add every line to its column of `out`.
+    """Add every line to its column of `out`, and the derivatives of all lines together to `rows`.
 
     F(E) = (1 - t - s) (Φ + natural) + t (Φ + lifted) + s [d Φ̄ - σ φ] / E0   of `_profile`, t tail, s shelf, d = E - E0;
     counts are its differences between the edges
 
     out : shape (n_columns, n_channels), changed in place.
+    rows : shape (n, n_channels + 1), n 0, 3 or 12, changed in place: `DERIVATIVES` of the cumulative counts at every
+        edge; differences between neighbouring edges are the derivatives of the counts.
     column : shape (n_lines,), row of `out` each line belongs to.
     edges : shape (n_channels + 1,), keV; no shelf below 0 keV.
     energy, area, sigma, half_width, tail, tail_scale, shelf : shape (n_lines,); keV and shares of the area.
+    moved_area : shape (n_lines,), areas in the sum that `rows` holds the derivatives of.
+    is_k, log_energy : shape (n_lines,), whether a line is a K line, and ln(E / 5 keV).
     reach : distance (keV) to which the wings of the natural width are followed, at least 8 σ.
     """
-    n_edges = edges.size
+    n_edges, n_rows = edges.size, rows.shape[0]
     if n_edges < 2:
         return
     part, value = np.zeros((7, n_edges)), np.zeros(n_edges)
     even = np.zeros((out.shape[0], n_edges))
+    below, rate = np.zeros((n_rows, n_edges + 1)), np.zeros((n_rows, n_edges + 1))
     for k in range(energy.size):
-        c = column[k]
-        _add_line(
-            out[c], even[c], part, value, edges, energy[k], area[k], sigma[k], half_width[k], tail[k], tail_scale[k],
-            shelf[k], reach,
-        )  # fmt: skip
+        e, s, g, t, b, h = energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k]
+        row = out[column[k]]
+        if not isfinite(e + s + g + t + b + h):
+            row[:] = np.nan
+            rows[:, :] = np.nan
+            continue
+        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
+        _profile(
+            part, edges, first, near_first, near_last, last, e, s, g, end, b if t > _LEAST_SHARE else 0.0, n_rows > 0
+        )
+        _add_counts(row, part, value, edges, first, near_first, near_last, last, e, area[k], s, t, h)
+        if h > _LEAST_SHARE:
+            even[column[k], near_first] += area[k] * h / e
+        if n_rows == 0:
+            continue
+        if h > _LEAST_SHARE:
+            rate[0, near_first] += moved_area[k] * h / e
+        _add_moves(rows, part, edges, first, near_first, last, e, moved_area[k], s, 1.0 - t - h, t, b, h)
+        if n_rows > 3:
+            _add_width(rows, below, part, first, last, moved_area[k] * (1.0 - t - h), s, g, end, is_k[k])
+            x = log_energy[k]
+            if t > _LEAST_SHARE:
+                _add_tail(rows, below, part, edges, first, last, e, moved_area[k] * t, s, g, end, b, x)
+            if h > _LEAST_SHARE:
+                _add_shelf(rows, below, rate, part, edges, first, near_first, last, e, moved_area[k] * h, s, g, end, x)
     for c in range(out.shape[0]):
         _add_even(out[c], even[c], edges)
+    _add_below(rows, edges, below, rate)
 
 
 @kernel
-def _add_line(
+def _add_counts(
     row: FloatArray,
-    even: FloatArray,
     part: FloatArray,
     value: FloatArray,
     edges: FloatArray,
+    first: int,
+    near_first: int,
+    near_last: int,
+    last: int,
     energy: float,
     area: float,
     sigma: float,
-    half_width: float,
     tail: float,
-    tail_scale: float,
     shelf: float,
-    reach: float,
 ) -> None:
-    """Add one line to `row`, and to `even` the height of its shelf below the edge where its Gaussian begins."""
-    e, s, g, t, b, h = energy, sigma, half_width, tail, tail_scale, shelf
-    if not isfinite(e + s + g + t + b + h):
-        row[:] = np.nan
-        return
-    first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
-    if h > _LEAST_SHARE:
-        even[near_first] += area * h / e
-    if last - first < 2:
-        return
-    tail_scale_used = b if t > _LEAST_SHARE else 0.0
-    _profile(part, edges, first, near_first, near_last, last, e, s, g, end, tail_scale_used, False)
+    """Add the counts of one line with the parts of `_profile`, without the even part of its shelf."""
     for i in range(first, last):
-        value[i] = (1.0 - h) * part[0, i] + (1.0 - t - h) * part[2, i] + t * part[6, i]
+        value[i] = (1.0 - shelf) * part[0, i] + (1.0 - tail - shelf) * part[2, i] + tail * part[6, i]
     for i in range(first, last - 1):
         row[i] += area * (value[i + 1] - value[i])
-    if h > _LEAST_SHARE and near_last > near_first:
-        before = _shelf(edges[near_first], e, s, part[0, near_first], part[1, near_first])
+    if shelf > _LEAST_SHARE and near_last > near_first:
+        before = _shelf(edges[near_first], energy, sigma, part[0, near_first], part[1, near_first])
         for i in range(near_first, near_last - 1):
-            after = _shelf(edges[i + 1], e, s, part[0, i + 1], part[1, i + 1])
-            row[i] += area * h * (after - before)
+            after = _shelf(edges[i + 1], energy, sigma, part[0, i + 1], part[1, i + 1])
+            row[i] += area * shelf * (after - before)
             before = after
 
 
@@ -379,53 +398,6 @@ def _add_even(row: FloatArray, even: FloatArray, edges: FloatArray) -> None:
 def _shelf(edge: float, energy: float, sigma: float, below: float, density: float) -> float:
     """Cumulative counts of a shelf of unit area, up to a constant; none below 0 keV."""
     return ((max(edge, 0.0) - energy) * (1.0 - below) - sigma * density) / energy
-
-
-@kernel
-def add_line_derivatives(
-    out: FloatArray,
-    edges: FloatArray,
-    energy: FloatArray,
-    area: FloatArray,
-    sigma: FloatArray,
-    half_width: FloatArray,
-    tail: FloatArray,
-    tail_scale: FloatArray,
-    shelf: FloatArray,
-    is_k: NDArray[np.bool_],
-    log_energy: FloatArray,
-    reach: float,
-) -> None:
-    """Add the derivatives of all lines together, of the cumulative counts at every channel edge.
-
-    out : shape (n, n_channels + 1), n 3 or 12, rows of `DERIVATIVES`, changed in place; differences between
-        neighbouring edges are the derivatives of the counts.
-    is_k, log_energy : shape (n_lines,), whether a line is a K line, and ln(E / 5 keV).
-    The rest as in `add_lines`.
-    """
-    n_edges = edges.size
-    part = np.zeros((7, n_edges))
-    below = np.zeros((out.shape[0], n_edges + 1))
-    rate = np.zeros((out.shape[0], n_edges + 1))
-    for k in range(energy.size):
-        e, s, g, t, b, h = energy[k], sigma[k], half_width[k], tail[k], tail_scale[k], shelf[k]
-        if not isfinite(e + s + g + t + b + h):
-            out[:, :] = np.nan
-            continue
-        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
-        if h > _LEAST_SHARE:
-            rate[0, near_first] += area[k] * h / e
-        tail_scale_used = b if t > _LEAST_SHARE else 0.0
-        _profile(part, edges, first, near_first, near_last, last, e, s, g, end, tail_scale_used, True)
-        _add_moves(out, part, edges, first, near_first, last, e, area[k], s, 1.0 - t - h, t, b, h)
-        if out.shape[0] > 3:
-            _add_width(out, below, part, first, last, area[k] * (1.0 - t - h), s, g, end, is_k[k])
-            x = log_energy[k]
-            if t > _LEAST_SHARE:
-                _add_tail(out, below, part, edges, first, last, e, area[k] * t, s, g, end, b, x)
-            if h > _LEAST_SHARE:
-                _add_shelf(out, below, rate, part, edges, first, near_first, last, e, area[k] * h, s, g, end, x)
-    _add_below(out, edges, below, rate)
 
 
 @kernel
@@ -567,39 +539,50 @@ def _add_shelf(
 
 
 @kernel
-def add_smooth(out: FloatArray, edges: FloatArray, energy: FloatArray, strength: FloatArray, sigma: FloatArray) -> None:
+def add_smooth(
+    out: FloatArray,
+    rows: FloatArray,
+    edges: FloatArray,
+    energy: FloatArray,
+    strength: FloatArray,
+    moved: FloatArray,
+    sigma: FloatArray,
+) -> None:
     """Add light that together makes smooth curves: every energy is a Gaussian within 8 sigma.
 
     out : shape (n_columns, n_channels), changed in place.
-    energy, sigma : shape (n,); strength : shape (n_columns, n), of every energy in every column.
+    rows : shape (n, n_channels + 1), n 0 or more than 2: the first three `DERIVATIVES` of the light `moved` are added.
+    energy, moved, sigma : shape (n,); strength : shape (n_columns, n), of every energy in every column.
     """
-    n_edges = edges.size
-    share = np.zeros(n_edges)
+    n_edges, wanted = edges.size, rows.shape[0] > 0
+    share, density, below = np.zeros(n_edges), np.zeros(n_edges), 0.0
     for k in range(energy.size):
-        if not isfinite(energy[k] + sigma[k]):
+        e, s = energy[k], sigma[k]
+        if not isfinite(e + s):
             out[:, :] = np.nan
+            rows[:, :] = np.nan
             continue
-        reach = _FAR * sigma[k]
-        first = max(0, _place(edges, energy[k] - reach) - 1)
-        last = min(n_edges - 1, _place(edges, energy[k] + reach))
-        if first >= last:
+        first = max(0, _place(edges, e - _FAR * s) - 1)
+        last = min(n_edges, _place(edges, e + _FAR * s) + 1)
+        if last - first < 2:
             continue
-        before = _below(edges[first] - energy[k], sigma[k])
         for i in range(first, last):
-            after = _below(edges[i + 1] - energy[k], sigma[k])
-            share[i] = after - before
-            before = after
+            u = (edges[i] - e) / s
+            before = below
+            if abs(u) <= _FAR:
+                below, density[i] = gaussian(u)
+            else:
+                below, density[i] = 1.0 if u > 0.0 else 0.0, 0.0
+            if i > first:
+                share[i - 1] = below - before
         for c in range(out.shape[0]):
-            if strength[c, k] == 0.0:
-                continue
+            if strength[c, k] != 0.0:
+                for i in range(first, last - 1):
+                    out[c, i] += strength[c, k] * share[i]
+        if wanted and moved[k] != 0.0:
             for i in range(first, last):
-                out[c, i] += strength[c, k] * share[i]
-
-
-@kernel
-def _below(distance: float, sigma: float) -> float:
-    """Share of a Gaussian below a distance from its centre."""
-    u = distance / sigma
-    if abs(u) <= _FAR:
-        return gaussian(u)[0]
-    return 1.0 if u > 0.0 else 0.0
+                slope = moved[k] * density[i] / s
+                bend = -0.5 * slope * (edges[i] - e) / (s * s)
+                rows[0, i] += slope
+                rows[1, i] += bend
+                rows[2, i] += bend * e
