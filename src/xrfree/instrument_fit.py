@@ -193,6 +193,7 @@ def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
     priors = {name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items()}
     return FitSettings(
         ranges_kev=_without_fine_structure(region.calibration_ranges_kev or region.ranges_kev, contents),
+        background=region.background,
         background_terms=min(region.background_terms, MOST_BACKGROUND_TERMS),
         ratio_sigma=TABLE_RATIO_SIGMA,
         priors=priors,

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
+from math import sqrt
 from types import MappingProxyType
 
-from xrfree.atomic import atomic_number, line_group_shells, parse_formula
+from xrfree.atomic import atomic_number, emission_lines, line_group_shells, parse_formula
 from xrfree.errors import DomainError
 from xrfree.gates import Gate, check_gates
 from xrfree.specimen import Specimen
+
+FREE, FIXED, TIED = "free", "fixed", "tied"
+_CLOSE_FWHM, _LONG_FWHM = 2.0, 3.0
+"""Lines closer than the first leave no channel to the background between them; a band is longer than the second."""
+_USUAL_NOISE_KEV, _USUAL_STATISTICS_KEV = 0.09, 0.0023
+"""Full widths of a good silicon detector: FWHM² = 0.09² + 0.0023 E (keV)."""
+_MAIN_LINE = 0.1
+"""Share of its subshell from which on a line counts when overlaps are looked for."""
+
+
+class Background(StrEnum):
+    """What lies under the lines of a region.
+
+    SCATTERED : the tube's continuum scattered by the specimen, times a smooth correction.
+    POLYNOMIAL : a polynomial, with nothing known of tube and specimen.
+    SNIP : peaks clipped from the counts; not between lines that overlap.
+    """
+
+    SCATTERED = "scattered"
+    POLYNOMIAL = "polynomial"
+    SNIP = "snip"
 
 
 def split_group(group: str) -> tuple[str, str]:
@@ -20,6 +43,35 @@ def split_group(group: str) -> tuple[str, str]:
     return element, series
 
 
+def split_lines(lines: str) -> tuple[str, str]:
+    """Line group and part of it: "Pr L2-M4,5" -> ("Pr L", "L2-M4,5"), "Fe K-M" -> ("Fe K", "K-M")."""
+    element, _, part = lines.partition(" ")
+    atomic_number(element)
+    if part.partition("-")[0] not in line_group_shells(part[:1]):
+        raise DomainError(f"'{lines}' names no subshell and no lines of one, such as 'Pr L2' or 'Pr L2-M4,5'")
+    return f"{element} {part[0]}", part
+
+
+def overlapping_groups(lines: Sequence[tuple[str, float]], fwhm_kev: Sequence[float]) -> str | None:
+    """Why peaks cannot be clipped from the counts: a band of lines of several groups; None where there is none.
+
+    lines : (line group, energy in keV); fwhm_kev : full width of each.
+    """
+    run: list[int] = []
+    for k in sorted(range(len(lines)), key=lambda k: lines[k][1]):
+        if run and lines[k][1] - lines[run[-1]][1] > _CLOSE_FWHM * fwhm_kev[k]:
+            run = []
+        run.append(k)
+        low, high = lines[run[0]][1], lines[k][1]
+        groups = dict.fromkeys(lines[i][0] for i in run)
+        if len(groups) > 1 and high - low > _LONG_FWHM * fwhm_kev[k]:
+            return (
+                f"the lines of {', '.join(groups)} overlap from {low:.2f} to {high:.2f} keV and further: peak clipping "
+                '(snip) would take them for background. Use background = "scattered"'
+            )
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
     """A part of one condition's spectrum that is fitted by itself.
@@ -27,7 +79,15 @@ class Region:
     ranges_kev : energies that take part.
     quantified : line groups ("La L") whose areas become mass fractions.
     accompanying : line groups that are fitted because they are there; their contents come from elsewhere.
-    background_terms : coefficients of the smooth correction to the scattered continuum.
+    background : what lies under the lines.
+    background_terms : coefficients of the smooth correction to the scattered continuum, or of the polynomial.
+    ratios : (lines, choice) for single subshells ("Pr L2") or clusters of lines ("Pr L2-M4,5", "Fe K-M"), whose
+        strength relative to the group's leading lines is otherwise held near the model's and the instrument's:
+        "free" - one factor for these lines, found by the data alone;
+        "fixed" - as the model and the instrument's calibration say;
+        "tied" - these lines keep their ratios to one another, and share one factor;
+        other lines ("Ce L2") - the same factor as theirs.
+    non_negative : no area below 0; averages of such areas are biased.
     calibration_ranges_kev : energies that take part when the instrument is calibrated with pure compounds, where fewer
         lines lie; wide enough to show tails, shelf and pile-up. Empty: the same as `ranges_kev`.
     """
@@ -37,7 +97,10 @@ class Region:
     ranges_kev: tuple[tuple[float, float], ...]
     quantified: tuple[str, ...]
     accompanying: tuple[str, ...] = ()
+    background: Background = Background.SCATTERED
     background_terms: int = 3
+    ratios: tuple[tuple[str, str], ...] = ()
+    non_negative: bool = False
     calibration_ranges_kev: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -52,6 +115,39 @@ class Region:
             raise DomainError(f"region {self.name} needs ranges with 0 < low < high in keV, got {self.ranges_kev}")
         if not 1 <= self.background_terms <= 8:
             raise DomainError(f"region {self.name}: background_terms is {self.background_terms}, expected 1 to 8")
+        self._check_ratios(groups)
+        found = _overlapping(groups, self.ranges_kev) if self.background is Background.SNIP else None
+        if found is not None:
+            raise DomainError(f"region {self.name}: {found}")
+
+    def _check_ratios(self, groups: Sequence[str]) -> None:
+        choices = dict(self.ratios)
+        for lines, choice in self.ratios:
+            if choice not in (FREE, FIXED, TIED) and " " not in choice:
+                raise DomainError(
+                    f"region {self.name}: the ratio of {lines} is '{choice}', expected {FREE}, {FIXED}, {TIED} or the "
+                    "lines whose factor it shares, such as 'Ce L2'"
+                )
+            for named in (lines, *((choice,) if choice not in (FREE, FIXED, TIED) else ())):
+                if split_lines(named)[0] not in groups:
+                    raise DomainError(f"region {self.name}: ratio of {named}, which is none of the region's lines")
+            if choices.get(choice, FREE) not in (FREE, TIED):
+                raise DomainError(
+                    f"region {self.name}: {lines} has the ratio of {choice}, which is itself {choices[choice]}; "
+                    f"give {lines} the same choice"
+                )
+
+
+def _overlapping(groups: Sequence[str], ranges_kev: Sequence[tuple[float, float]]) -> str | None:
+    """Why peaks cannot be clipped with a good detector."""
+    lines = [
+        (group, line.energy_kev)
+        for group in groups
+        for shell in line_group_shells(group.partition(" ")[2])
+        for line in emission_lines(group.partition(" ")[0], shell, least_fraction=_MAIN_LINE)
+        if any(low < line.energy_kev < high for low, high in ranges_kev)
+    ]
+    return overlapping_groups(lines, [sqrt(_USUAL_NOISE_KEV**2 + _USUAL_STATISTICS_KEV * e) for _, e in lines])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

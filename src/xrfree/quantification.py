@@ -322,9 +322,12 @@ def _settings(
             priors[f"area:{group}"] = Prior(mean=area, sigma=(3.0 if first else ACCOMPANYING_SIGMA) * area + 300.0)
     return FitSettings(
         ranges_kev=region.ranges_kev,
+        background=region.background,
         background_terms=region.background_terms,
         ratio_sigma=prepared.method.ratio_sigma,
+        ratios=dict(region.ratios),
         priors=priors,
+        non_negative=region.non_negative,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from xrfree.composition import USUAL_OXIDES
 from xrfree.documents.method import load_method, method_instrument_path
 from xrfree.errors import DocumentError
-from xrfree.method import ConditionMatch, Method, Region
+from xrfree.method import Background, ConditionMatch, Method, Region
 from xrfree.specimen import Fusion, SpecimenForm
 
 GOOD = """
@@ -78,6 +78,34 @@ def test_a_method_says_what_its_document_says(tmp_path: Path) -> None:
     assert method.specimen is not None
     assert method.specimen.areal_density_g_cm2 == 1.6
     assert (method.coverage_factor, method.false_positive_risk, method.ratio_sigma) == (2.0, 0.05, 0.02)
+
+
+RATIOS = """background_terms = 2
+[regions.ratios]
+"P K-M" = "free"
+"Si K-M" = "P K-M"
+"K K" = "fixed"
+"""
+
+
+def test_a_region_may_say_more(tmp_path: Path, edited: Edit) -> None:
+    text = edited(GOOD, "background_terms = 2", 'background = "polynomial"\nnon_negative = true\n' + RATIOS)
+    region = load_text(tmp_path, text).regions[1]
+    assert region.background is Background.POLYNOMIAL
+    assert region.non_negative
+    assert dict(region.ratios) == {"P K-M": "free", "Si K-M": "P K-M", "K K": "fixed"}
+
+
+def test_what_a_document_does_not_say_is_no_part_of_its_identity(tmp_path: Path, edited: Edit) -> None:
+    # The identity that calibrations made before these keys refer to.
+    plain = load_text(tmp_path, GOOD)
+    assert plain.sha256 == "e8f844b152b89b1f05ce47d80d27338923053c61ff2a49ab507ba76d055f6eb6"
+    assert (plain.regions[0].background, plain.regions[0].ratios, plain.regions[0].non_negative) == (
+        Background.SCATTERED,
+        (),
+        False,
+    )
+    assert load_text(tmp_path, edited(GOOD, "background_terms = 2", RATIOS)).sha256 != plain.sha256
 
 
 def test_usual_oxides_stand_where_none_is_named(tmp_path: Path) -> None:
@@ -151,6 +179,19 @@ def test_identity_does_not_depend_on_where_the_instrument_lies(tmp_path: Path, e
         ("[[1.35, 3.5]]", "[]", "regions[1].ranges_kev", "at least 1"),
         ("background_terms = 2", "background_terms = 2.5", "regions[1].background_terms", "2.5"),
         ("background_terms = 2", "background_terms = 20", "regions[1].background_terms", "20"),
+        ("background_terms = 2", 'background = "linear"', "regions[1].background", "linear"),
+        (
+            "background_terms = 2",
+            RATIOS.replace('"fixed"', '"loose"'),
+            "regions[1]",
+            "is 'loose', expected free, fixed, tied or",
+        ),
+        ("background_terms = 2", RATIOS.replace('"K K"', '"K L9"'), "regions[1].ratios.K L9.[key]", "such as 'Pr L2'"),
+        ("background_terms = 2", RATIOS.replace('"K K"', '"K K-Q"'), "regions[1].ratios.K K-Q.[key]", "expected"),
+        ("background_terms = 2", RATIOS.replace('"K K"', '"H L2"'), "regions[1].ratios.H L2.[key]", "no line of H L2"),
+        ("background_terms = 2", RATIOS.replace('"K K"', '"Fe K-M"'), "regions[1]", "none of the region's lines"),
+        ("background_terms = 2", RATIOS.replace('"K K" = "fixed"', '"K K" = "Si K-M"'), "regions[1]", "itself P K-M"),
+        ('quantified = ["Ce L"', 'background = "snip"\nquantified = ["Ce L"', "regions[0]", "peak clipping"),
         ('name = "light"', 'name = "band"', "regions[1].name", "an earlier region"),
         ('name = "light"', 'name = "li/ght"', "regions[1].name", "without '/'"),
         ("[conditions.low]", "[conditions.high]", "regions[0].condition", "the method's conditions: 'high'"),

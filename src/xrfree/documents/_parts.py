@@ -87,6 +87,18 @@ def _checked_cluster(cluster: str) -> str:
     return cluster
 
 
+def _checked_lines(lines: str) -> str:
+    """A whole subshell, or a cluster of its lines."""
+    if "-" in lines:
+        return _checked_cluster(lines)
+    element, _, shell = lines.partition(" ")
+    if shell not in {s for series in "KLM" for s in line_group_shells(series)}:
+        raise refused("expected an element and a subshell or lines of one, such as 'Pr L2' or 'Pr L2-M4,5'")
+    if not emission_lines(_checked_element(element), shell):
+        raise refused(f"the tables have no line of {element} {shell}")
+    return lines
+
+
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Name = Annotated[str, AfterValidator(_checked_name)]
@@ -94,6 +106,7 @@ Element = Annotated[str, AfterValidator(_checked_element)]
 Formula = Annotated[str, AfterValidator(_checked_formula)]
 LineGroupName = Annotated[str, AfterValidator(_checked_group)]
 LineClusterName = Annotated[str, AfterValidator(_checked_cluster)]
+LinesName = Annotated[str, AfterValidator(_checked_lines)]
 Sha256 = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
 
 

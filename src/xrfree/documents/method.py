@@ -19,6 +19,15 @@
     [unseen]
     loss_on_ignition = { CO2 = 0.7, H2O = 0.3 }
 
+A region may say more (`xrfree.method.Region`):
+
+    background = "scattered"        # or "polynomial", or "snip" where no lines overlap
+    background_terms = 8
+    non_negative = true
+    [regions.ratios]                # after the keys of its region
+    "Pr L2" = "free"                # or "fixed", "tied", or other lines whose factor these share
+    "Nd L2" = "Pr L2"
+
 `instrument` is a path as seen from the method's folder. An element that `unseen.oxides` does not name is
 bound as its usual oxide (`xrfree.composition.USUAL_OXIDES`). A section `specimen` says what a specimen is
 when no list of specimens says otherwise. `second_person_release = true`: in the ledger, results are released by
@@ -40,6 +49,7 @@ from xrfree.documents._parts import (
     Element,
     Formula,
     LineGroupName,
+    LinesName,
     Name,
     NotNegative,
     Positive,
@@ -52,7 +62,7 @@ from xrfree.documents._parts import (
 from xrfree.documents.conformity import ConformityDocument
 from xrfree.documents.gates import GateDocument, gates_of
 from xrfree.errors import DocumentError, DomainError
-from xrfree.method import ConditionMatch, Method, Region, UnseenRule, split_group
+from xrfree.method import Background, ConditionMatch, Method, Region, UnseenRule, split_group
 from xrfree.specimen import Fusion, Specimen, SpecimenForm
 
 SCHEMA = "xrfree/method/1"
@@ -81,7 +91,10 @@ class RegionDocument(Document):
     ranges_kev: Annotated[tuple[tuple[Positive, Positive], ...], Field(min_length=1)]
     quantified: tuple[LineGroupName, ...]
     accompanying: tuple[LineGroupName, ...] = ()
+    background: Background = Background.SCATTERED
     background_terms: Annotated[int, Field(ge=1, le=8)] = 3
+    ratios: dict[LinesName, str] = Field(default_factory=dict)
+    non_negative: bool = False
     calibration_ranges_kev: tuple[tuple[Positive, Positive], ...] = ()
 
 
@@ -219,7 +232,8 @@ def _quantified_contradictions(document: MethodDocument) -> Iterator[tuple[_Plac
 
 def _region(index: int, document: RegionDocument, path: Path) -> Region:
     with section(path, place_in_document(("regions", index))):
-        return Region(**document.model_dump())
+        fields: dict[str, Any] = document.model_dump()
+        return Region(**fields | {"ratios": tuple(document.ratios.items())})
 
 
 def _unseen(document: UnseenDocument, path: Path) -> UnseenRule:

@@ -24,6 +24,7 @@ from xrfree.fit.response import moves, strongest, summed
 from xrfree.fit.solve import JointPrior, Problem, solve
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.block import fit_block, fit_linear_block
+from xrfree.method import Background
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -111,6 +112,8 @@ def fit_spectra(
         condition=ExcitationCondition(name="sum of spectra"),
     )
     model = SpectrumModel(whole, templates, response, crystal, settings, energy_scale)
+    if settings.background is Background.SNIP:
+        raise DomainError("clipped backgrounds (snip) belong to single spectra; fit these with fit_spectrum")
     if model.free_response:
         raise DomainError(f"{', '.join(model.free_response)}: spectra in blocks share a calibrated response")
     if model.counts.sum() < FEWEST_COUNTS:
@@ -452,7 +455,8 @@ def _expanded(model: SpectrumModel, problem: Problem, values: dict[str, float], 
     members: dict[tuple[int, int], list[tuple[int, float]]] = {}
     for c, cluster in enumerate(templates.clusters):
         linear = names.index(f"area:{cluster.group}")
-        ratio = -1 if cluster.leading else names.index(f"ratio:{cluster.group}:{cluster.name}")
+        name = model.plan.parameter[c]
+        ratio = -1 if name is None else names.index(name)
         fixed = ratio < 0 or bool(problem.fixed[ratio])
         factor = 1.0 if ratio < 0 or not fixed else 1.0 + float(problem.mean[ratio])
         members.setdefault((linear, -1 if fixed else ratio), []).append((c, factor))

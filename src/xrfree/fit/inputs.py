@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import DomainError
+from xrfree.method import Background
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -85,16 +86,22 @@ class FitSettings:
     """How one region is fitted.
 
     ranges_kev : energy ranges that take part.
-    background_terms : number of coefficients of the smooth correction to the scattered continuum (1: scale only).
+    background : what lies under the lines; backgrounds by SNIP are taken from the counts as they are, and their
+        uncertainty is in no covariance.
+    background_terms : number of coefficients of the smooth correction to the scattered continuum (1: scale only), or of
+        the polynomial.
     ratio_sigma : prior standard deviation of a cluster's relative strength that no calibration knows.
+    ratios : lines ("Pr L2") whose ratios are freed, fixed or tied; see `xrfree.method.Region`.
     priors : priors of parameters by name (`fit.model.SpectrumModel`). Of the response only what is named here is free
         besides the energy scale and the resolution.
     non_negative : no area below 0; averages of such areas are biased.
     """
 
     ranges_kev: tuple[tuple[float, float], ...]
+    background: Background = Background.SCATTERED
     background_terms: int = 3
     ratio_sigma: float = 0.02
+    ratios: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Prior] = field(default_factory=dict)
     non_negative: bool = False
 

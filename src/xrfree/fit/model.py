@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
 from xrfree.errors import FitError
+from xrfree.fit.background import clipped, even_light, refuse_clipping
 from xrfree.fit.inputs import FitSettings, Light, Prior, Templates
+from xrfree.fit.ratios import RatioPlan, ratio_plan
 from xrfree.fit.response import Photons, photons, spread_and_derivatives, strongest, summed
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.lineshape import DERIVATIVES
+from xrfree.method import Background
 from xrfree.spectrum import EnergyScale, Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -36,6 +39,8 @@ _USUAL_PRIORS = {
     "fano": Prior(mean=0.0, sigma=0.1),
 }
 """Priors of energy offset (keV), relative gain change, and relative changes of noise² and Fano factor."""
+_FREED_RATIO_SIGMA = 1.0
+"""Prior of a line ratio that a method frees: it decides only where the group is absent, and the ratio means nothing."""
 _LEAST_PAIRED = 1e-4
 """Share of a spectrum's counts below which a line is taken as counted in pile-up, electronic noise and all."""
 _LOWER_BOUNDS = {"noise": -0.98, "fano": -0.9, "width_k": -0.9, "width_l": -0.9, "escape": -1.0, "pile_up": -1.0}
@@ -91,8 +96,8 @@ class SpectrumModel:
     """Expected counts of one spectrum as a function of named parameters.
 
     area:G           counts of all lines of line group G
-    ratio:G:C        relative deviation of the strength of cluster C of G from the templates
-    continuum:k      scattered continuum times the k-th Legendre polynomial
+    ratio:G:C        relative deviation of the strength of cluster C of G from the templates, and of clusters tied to it
+    continuum:k      scattered continuum (or 1, for a polynomial background) times the k-th Legendre polynomial
     tube:k           counts of the k-th series of scattered tube lines
     zero, gain       energy offset (keV), relative gain change
     noise, fano, escape, pile_up, tail_*, shelf_*    as in `moved_response`
@@ -132,19 +137,27 @@ class SpectrumModel:
         self.inside = self.window[self.span]
         self.counts = spectrum.counts[self.window].astype(np.float64)
         self.offset = np.zeros(spectrum.n_channels) if offset is None else offset
-        self.ratios = [c for c in templates.clusters if not c.leading]
+        self.n_background = settings.background_terms
+        if settings.background is Background.SNIP:
+            refuse_clipping(templates, settings.ranges_kev, response, crystal)
+            self.n_background = 0
+        self.plan = ratio_plan(templates, settings.ratios)
+        self.ratios = [c for c, name in zip(templates.clusters, self.plan.parameter, strict=True) if name is not None]
+        self._ratio_rows = _rows_of(self.plan)
         self._strength = templates.group_strength
         self.tube = [k for k, light in enumerate(templates.tube) if self._reaches_window(light)]
         self.names = self._parameter_names()
         self.photons = self._listed()
         self.pile_up_shape = self._pile_up(None, scale.zero_kev / scale.gain_kev)
+        if settings.background is Background.SNIP:
+            rest = spectrum.counts - self.offset - response.pulse_pair_time_s * self.pile_up_shape
+            self.offset = self.offset + clipped(rest, response.sigma_kev(centres, crystal) / scale.gain_kev)
 
     def _parameter_names(self) -> tuple[str, ...]:
         return (
             *(f"area:{g}" for g in self.templates.groups),
-            *(f"continuum:{k}" for k in range(self.settings.background_terms)),
-            *(f"tube:{k}" for k in self.tube),
-            *(f"ratio:{c.group}:{c.name}" for c in self.ratios),
+            *self.light_names,
+            *self.plan.names,
             "zero",
             "gain",
             "noise",
@@ -166,7 +179,10 @@ class SpectrumModel:
         """Prior of one parameter from the settings."""
         if name in self.priors:
             return self.priors[name]
-        return Prior(mean=0.0, sigma=self.settings.ratio_sigma if name.startswith("ratio:") else np.inf)
+        if not name.startswith("ratio:"):
+            return Prior(mean=0.0, sigma=np.inf)
+        sigma = _FREED_RATIO_SIGMA if name in self.plan.free else self.settings.ratio_sigma
+        return Prior(mean=0.0, sigma=0.0 if name in self.plan.fixed else sigma)
 
     @property
     def least_paired(self) -> float:
@@ -202,6 +218,8 @@ class SpectrumModel:
         """Lines and scattered light; columns of light in units that make their coefficients counts."""
         nominal = self.scale.edges_kev(self.spectrum.n_channels)[[self.span.start, self.span.stop]]
         light = self.templates.continuum
+        if self.settings.background is Background.POLYNOMIAL:
+            light = even_light(nominal[0], nominal[1], self.response, self.crystal)
         position = np.clip(2.0 * (light.energy_kev - nominal[0]) / (nominal[1] - nominal[0]) - 1.0, -1.5, 1.5)
         total = max(float(light.strength.sum()), 1e-300)
         columns = [
@@ -209,7 +227,7 @@ class SpectrumModel:
                 energy_kev=light.energy_kev,
                 strength=light.strength * np.polynomial.legendre.Legendre.basis(k)(position) / total,
             )
-            for k in range(self.settings.background_terms)
+            for k in range(self.n_background)
         ]
         for k in self.tube:
             part = self.templates.tube[k]
@@ -220,7 +238,7 @@ class SpectrumModel:
     def light_names(self) -> tuple[str, ...]:
         """Parameters that scale the columns of scattered light."""
         return (
-            *(f"continuum:{k}" for k in range(self.settings.background_terms)),
+            *(f"continuum:{k}" for k in range(self.n_background)),
             *(f"tube:{k}" for k in self.tube),
         )
 
@@ -247,8 +265,11 @@ class SpectrumModel:
         expected = lines + coefficient @ light + pile_up + self.offset[self.span]
         unit = np.zeros((len(self.templates.groups), owner.size))
         unit[owner, np.arange(owner.size)] = ratio / np.maximum(self._strength, 1e-300)[owner]
-        free = [c for c, cluster in enumerate(self.templates.clusters) if not cluster.leading]
-        linear = [unit @ shapes, light, area[owner[free], None] * shapes[free]]
+        first, others = self._ratio_rows
+        by_ratio = area[owner[first], None] * shapes[first]
+        for row, c in others:
+            by_ratio[row] += area[owner[c]] * shapes[c]
+        linear = [unit @ shapes, light, by_ratio]
         derivative = self._other_derivatives(values, moves)
         if "escape" in self.priors:
             derivative["escape"] = self.response.escape_scale * (amplitude @ seen.escape)
@@ -297,7 +318,7 @@ class SpectrumModel:
     def _areas_and_ratios(self, values: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
         """Areas over template strengths, shape (n_groups,), and cluster factors, shape (n_clusters,)."""
         area = np.array([values[f"area:{g}"] for g in self.templates.groups])
-        ratio = [1.0 if c.leading else 1.0 + values[f"ratio:{c.group}:{c.name}"] for c in self.templates.clusters]
+        ratio = [1.0 if name is None else 1.0 + values[name] for name in self.plan.parameter]
         return area / np.maximum(self._strength, 1e-300), np.array(ratio)
 
     def amplitudes(self, values: Mapping[str, float]) -> FloatArray:
@@ -318,6 +339,16 @@ class SpectrumModel:
         channel = np.arange(self.spectrum.n_channels + 1) - 0.5
         edges = self.scale.energy_kev(channel) + values["zero"] + values["gain"] * self.scale.gain_kev * channel
         return np.asarray(edges)
+
+
+def _rows_of(plan: RatioPlan) -> tuple[list[int], list[tuple[int, int]]]:
+    """First cluster of every ratio parameter, and (parameter, cluster) of those that are tied to it."""
+    first: dict[str, int] = {}
+    others = []
+    for c, name in enumerate(plan.parameter):
+        if name is not None and first.setdefault(name, c) != c:
+            others.append((plan.names.index(name), c))
+    return [first[name] for name in plan.names], others
 
 
 def _ranges_text(settings: FitSettings) -> str:

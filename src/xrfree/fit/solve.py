@@ -113,9 +113,10 @@ class Problem:
 
     def _joint_prior(self, prior: JointPrior, shared: frozenset[str]) -> None:
         """Replace the single priors of the named parameters, in every spectrum that has them."""
-        for k in range(len(self.models)):
+        for k, model in enumerate(self.models):
+            free = model.plan.free
             full = [name if name in shared else f"{k}/{name}" for name in prior.names]
-            known = [i for i, name in enumerate(full) if name in self._place]
+            known = [i for i, name in enumerate(full) if name in self._place and prior.names[i] not in free]
             if not known:
                 continue
             index = [self._place[full[i]] for i in known]
@@ -229,15 +230,17 @@ def variances_without(
     kept, precision = _that_matter(problem, evaluation)
     names = [model.names[i] for i in kept]
     jacobian = evaluation.jacobian[kept]
+    tied = model.plan.tied_groups(model.templates.clusters)
     variances = np.zeros(len(model.templates.groups))
     for k, group in enumerate(model.templates.groups):
         if f"area:{group}" not in names:
             continue
         own = names.index(f"area:{group}")
         absent = evaluation.expected - values[f"area:{group}"] * jacobian[own]
-        weighted = jacobian / np.sqrt(np.maximum(absent, _SMALLEST_EXPECTED))
+        rows = model.evaluate({**values, f"area:{group}": 0.0}).jacobian[kept] if group in tied else jacobian
+        weighted = rows / np.sqrt(np.maximum(absent, _SMALLEST_EXPECTED))
         information = weighted @ weighted.T
-        ratios = [i for i, name in enumerate(names) if name.startswith(f"ratio:{group}:")]
+        ratios = [] if group in tied else [i for i, name in enumerate(names) if name.startswith(f"ratio:{group}:")]
         information[ratios] = 0.0
         information[:, ratios] = 0.0
         information += precision
