@@ -142,6 +142,10 @@ def assay(
     key: KeyOption = None,
     retry: RetryOption = False,
     worklist: WorklistOption = None,
+    keep_fits: Annotated[bool, typer.Option("--keep-fits", help="Keep the fitted curves of all specimens.")] = False,
+    status: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep how far it is in this file (.json), for other programs.")
+    ] = None,
 ) -> int:
     """Assay spectra: mass fractions with uncertainties, as tables and as a page to read.
 
@@ -182,6 +186,8 @@ def assay(
             hand=recording.Hand(name=operator, key=key),
             retry=retry,
             worklist=worklist,
+            keep_fits=keep_fits,
+            status=status,
         )
     )
 

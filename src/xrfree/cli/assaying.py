@@ -21,6 +21,7 @@ from xrfree.batch.workers import Crew, Processes, ThisProcess
 from xrfree.cli import HELD, OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, spectrum_files
 from xrfree.cli.recording import Hand, checked_signer, document_entry
+from xrfree.cli.status import StatusFile
 from xrfree.documents.certificates import load_certificates
 from xrfree.documents.method import method_instrument_path
 from xrfree.documents.shipped import shipped_path
@@ -63,6 +64,8 @@ class Request:
     hand: Hand = field(default_factory=Hand)
     retry: bool = False
     worklist: Path | None = None
+    keep_fits: bool = False
+    status: Path | None = None
     title: str = "Assay report"
 
     @property
@@ -86,20 +89,24 @@ def run(request: Request) -> int:
     """Assay what was asked for, write all outputs, show the results."""
     documents = load_request(request)
     materials = () if request.certificates is None else load_certificates(request.certificates)
-    listed = _catalogue(request)
+    status = StatusFile(request.status)
+    listed = _catalogue(request, status)
     console.note_compilation()
     before = _before_the_batch(documents, listed)
     with open_ledger(request) as ledger:
         desk = prepare_desk(request, documents, ledger, most=len(listed.specimens))
-        tally = _record(desk, listed)
+        tally = _record(request, desk, listed, status)
+        status.writing(tally)
         numbers = in_order_of_names(tally)
         gates = _gates(documents, desk, numbers, before, materials)
-        desk.curves.forget_others(record.key for record in ledger.records(numbers=numbers[:MOST_PLOTTED]))
+        kept = numbers if request.keep_fits else numbers[:MOST_PLOTTED]
+        desk.curves.forget_others(record.key for record in ledger.records(numbers=kept))
         write_results(request, desk, tally, numbers, gates)
         show_results(request, desk, tally, numbers, gates)
-    if gates is not None and gates.outcome is Outcome.HOLD:
-        return HELD
-    return REFUSED if tally.refusals else OK
+    held = gates is not None and gates.outcome is Outcome.HOLD
+    code = HELD if held else REFUSED if tally.refusals else OK
+    status.ended(tally, code)
+    return code
 
 
 def run_demo(out: Path, *, jobs: int = 1) -> int:
@@ -189,22 +196,35 @@ def scheduler_of(*, scheduler: str, cluster: str) -> str:
     return scheduler or cluster
 
 
-def _catalogue(request: Request) -> Catalogue:
+def _catalogue(request: Request, status: StatusFile) -> Catalogue:
     stated = None if request.profile is None else load_profile(request.profile)
     files = spectrum_files(request.paths, exclude=[*request.documents, request.profile])
     items = {} if request.worklist is None else load_worklist(request.worklist)
     names = {} if request.worklist is None else sample_names(request.worklist, items)
     with console.progress("reading") as progress:
-        listed = catalogue(files, profile=stated, names=names, progress=progress)
+
+        def told(done: int, total: int) -> None:
+            status.reading(done, total)
+            if progress is not None:
+                progress(done, total)
+
+        listed = catalogue(files, profile=stated, names=names, progress=told)
     for missing in [item for item in items if item not in listed.specimens]:
         console.note(printable(f"no spectrum of {missing}, which the worklist expects"))
     return listed
 
 
-def _record(desk: Desk, listed: Catalogue) -> Tally:
-    drawn = frozenset(islice(listed.specimens, MOST_PLOTTED))
+def _record(request: Request, desk: Desk, listed: Catalogue, status: StatusFile) -> Tally:
+    total = len(listed.specimens)
+    drawn = frozenset(islice(listed.specimens, total if request.keep_fits else MOST_PLOTTED))
     try:
-        with console.tally("assaying", len(listed.specimens)) as progress:
+        with console.tally("assaying", total) as progress:
+
+            def told(tally: Tally) -> None:
+                status.assaying(tally, total)
+                if progress is not None:
+                    progress(tally)
+
             return record_batch(
                 listed.arrivals(),
                 desk.task,
@@ -213,7 +233,7 @@ def _record(desk: Desk, listed: Catalogue) -> Tally:
                 refusals=listed.refusals,
                 curves=desk.curves,
                 drawn=drawn,
-                progress=progress,
+                progress=told,
             )
     except KeyboardInterrupt:
         console.note(

@@ -8,18 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from xrfree.batch.monitoring import Series, recorded_series
 from xrfree.cli import OK, REFUSED, console
 from xrfree.cli.ledgering import opened
 from xrfree.cli.recording import Hand, checked_signer
-from xrfree.documents.assays import assay_of
 from xrfree.errors import XrfreeError
 from xrfree.ledger.store import Ledger, entry
-from xrfree.quality.charts import Centre, Chart, announcement, centre_from_history, cusum, ewma, shewhart
+from xrfree.quality.charts import CHARTS, FEWEST_HISTORY, Centre, Chart, announcement, centre_from_history
 from xrfree.report.rounding import display_unit, rounded
 from xrfree.report.terminal import printable
-
-KINDS = {"shewhart": shewhart, "ewma": ewma, "cusum": cusum}
-FEWEST_HISTORY = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +34,14 @@ class Request:
     hand: Hand = field(default_factory=Hand)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """Results of one component over time: dates, contents (kg/kg), and the records they come from."""
-
-    dates: tuple[str, ...]
-    contents: tuple[float, ...]
-    records: tuple[int, ...]
-
-
 def run(request: Request) -> int:
     """Draw, announce and record a chart; exit code 2 where the last point breaks a rule that rejects."""
-    if request.kind not in KINDS:
-        raise XrfreeError(f"'{request.kind}' is no control chart; known: {', '.join(KINDS)}")
+    if request.kind not in CHARTS:
+        raise XrfreeError(f"'{request.kind}' is no control chart; known: {', '.join(CHARTS)}")
     with opened(request.ledger) as ledger:
-        series = _series(ledger, request)
+        series = recorded_series(ledger, request.specimen, request.component)
         centre = _centre(series, request)
-        chart = KINDS[request.kind](np.array(series.contents), centre)
+        chart = CHARTS[request.kind](np.array(series.contents), centre)
         told = announcement([a for a in chart.alarms if a.points[-1] == len(series.contents) - 1])
         _record(ledger, request, chart, centre, series)
     unit = display_unit([centre.mean])
@@ -67,22 +55,6 @@ def run(request: Request) -> int:
         _draw(request.png, chart, series, what)
     last = [a for a in chart.alarms if a.points[-1] == len(series.contents) - 1]
     return REFUSED if any(a.severity == "reject" for a in last) else OK
-
-
-def _series(ledger: Ledger, request: Request) -> Series:
-    dates, contents, numbers = [], [], []
-    for record in ledger.records(kind="result", subject=request.specimen):
-        assay = assay_of(record.data)
-        if request.component in assay.components:
-            dates.append(record.created[:10])
-            contents.append(float(assay.mass_fraction[assay.components.index(request.component)]))
-            numbers.append(record.seq)
-    if not contents:
-        raise XrfreeError(
-            f"the ledger holds no result of {request.specimen} with {request.component}. "
-            "Assay the monitor under one name, with --ledger naming this ledger"
-        )
-    return Series(dates=tuple(dates), contents=tuple(contents), records=tuple(numbers))
 
 
 def _centre(series: Series, request: Request) -> Centre:

@@ -6,7 +6,7 @@ content that the calibrated line shows, by errors in both, and each material pre
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,16 +103,22 @@ def review_lines(
 
 
 def review_spectra(
-    calibration: Calibration, certificates: Mapping[str, ReferenceMaterial] | None = None
+    calibration: Calibration,
+    certificates: Mapping[str, ReferenceMaterial] | None = None,
+    *,
+    groups: Collection[str] | None = None,
+    left_out: Collection[str] = (),
 ) -> CalibrationReview:
     """Review of a calibration of fitted spectra from its points: certified against found content, blank included.
 
     The found contents come from the calibration itself; the line through them is fitted anew with each material left
     out, slope and blank both, so that no material vouches for itself.
+
+    groups : to be reviewed; None for all. left_out : materials to do without, as if they had not been measured.
     """
     curves, left = [], []
-    for group in calibration.groups:
-        points = [point for point in calibration.points if point.group == group]
+    for group in calibration.groups if groups is None else groups:
+        points = [p for p in calibration.points if p.group == group and p.material not in left_out]
         if len({point.material for point in points}) < FEWEST_REVIEWED:
             left.append(group)
             continue

@@ -9,7 +9,7 @@ A chart is plain data: values in, alarms out, each with its rule and its points.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +24,8 @@ RANGE_MEAN = 1.1283791670955126
 """d2: mean range of two normal values in standard deviations, 2/sqrt(pi)."""
 RANGE_SPREAD = 0.8525024664316
 """d3: standard deviation of that range, sqrt(2 - 4/pi)."""
+FEWEST_HISTORY = 10
+"""Values of a process in control that limits may be taken from."""
 MEANINGS = {
     "1-2s": "one point beyond 2 s",
     "1-3s": "one point beyond 3 s",
@@ -102,8 +104,10 @@ def centre_from_history(values: ArrayLike) -> Centre:
     Raises DomainError for fewer than 10 values.
     """
     x = _finite(values)
-    if x.size < 10:
-        raise DomainError(f"{x.size} values are too few for control limits, take 10 or more of a process in control")
+    if x.size < FEWEST_HISTORY:
+        raise DomainError(
+            f"{x.size} values are too few for control limits, take {FEWEST_HISTORY} or more of a process in control"
+        )
     return Centre(mean=float(x.mean()), standard_deviation=float(np.abs(np.diff(x)).mean() / RANGE_MEAN))
 
 
@@ -189,6 +193,10 @@ def cusum(values: ArrayLike, centre: Centre, *, allowance: float = 0.5, limit: f
         high=np.full(n, limit),
         alarms=tuple(sorted(alarms, key=lambda alarm: alarm.points[-1])),
     )
+
+
+CHARTS: Mapping[str, Callable[[ArrayLike, Centre], Chart]] = {"shewhart": shewhart, "ewma": ewma, "cusum": cusum}
+"""Charts of single values by name."""
 
 
 def cusum_sums(z: ArrayLike, *, allowance: float) -> tuple[FloatArray, FloatArray]:

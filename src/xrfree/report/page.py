@@ -115,8 +115,8 @@ def report_html(
     gates: GateReport | None = None,
 ) -> str:
     """Text of the report; everything that comes from outside is escaped."""
-    analytes = tuple(dict.fromkeys(a for assay in assays for a in assay.analytes))
-    units = {a: display_unit(_fractions(assays, a)) for a in analytes}
+    units = analyte_units(assays)
+    analytes = tuple(units)
     specimens = [_specimen(i, assay, units) for i, assay in enumerate(assays)]
     return page_template("report.html.j2").render(
         title=title or "Assay report",
@@ -181,6 +181,12 @@ def _joined(texts: Any) -> str:
     return ", ".join(sorted(set(texts)))
 
 
+def analyte_units(assays: Sequence[Assay]) -> dict[str, DisplayUnit]:
+    """All analytes of some assays, and the unit in which each is shown with all of them."""
+    analytes = tuple(dict.fromkeys(a for assay in assays for a in assay.analytes))
+    return {a: display_unit(_fractions(assays, a)) for a in analytes}
+
+
 def _fractions(assays: Sequence[Assay], component: str) -> list[float]:
     holding = (assay for assay in assays if component in assay.components)
     return [float(assay.mass_fraction[assay.components.index(component)]) for assay in holding]
@@ -217,7 +223,7 @@ def _summary(specimen: Specimen, analytes: Sequence[str]) -> tuple[Specimen, lis
 
 def _specimen(index: int, assay: Assay, units: dict[str, DisplayUnit]) -> Specimen:
     drawn = index < MOST_PLOTTED
-    rows = [_row(assay, i, units.get(c)) for i, c in enumerate(assay.components)]
+    rows = [component_row(assay, i, units.get(c)) for i, c in enumerate(assay.components)]
     return Specimen(
         anchor=f"specimen-{index + 1}",
         name=assay.specimen,
@@ -233,7 +239,8 @@ def _specimen(index: int, assay: Assay, units: dict[str, DisplayUnit]) -> Specim
     )
 
 
-def _row(assay: Assay, i: int, unit: DisplayUnit | None) -> Row:
+def component_row(assay: Assay, i: int, unit: DisplayUnit | None = None) -> Row:
+    """Component number `i` of an assay, rounded, in a unit or in the one that suits it."""
     component, w, expanded = assay.components[i], assay.mass_fraction[i], assay.expanded_uncertainty[i]
     unit = unit or display_unit([w])
     value, uncertainty = rounded(w, expanded, unit)
