@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -45,6 +46,98 @@ def specimen_elements(method: Method, specimens: Iterable[Specimen] = ()) -> tup
     return tuple(dict.fromkeys([*method.quantified_elements, *unseen, *added]))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Closure:
+    """What completes the compositions of some specimens.
+
+    oxides : elements in the oxide of each measured element per mass of that element, shape (n_measured, n_elements);
+        its row sums are the masses of the oxides.
+    added, added_mass : elements that flux or ignition loss bring, shape (n_specimens, n_elements), and their sum.
+    gain : oxygen that a powder will take up on ignition, shape (n_specimens,).
+    remainder : elements in what fills the sum, shape (n_elements,); None for fluorine in the place of oxygen.
+    oxygen, fluorine : places of these elements.
+    """
+
+    oxides: FloatArray
+    added: FloatArray
+    added_mass: FloatArray
+    gain: FloatArray
+    remainder: FloatArray | None
+    oxygen: int
+    fluorine: int
+
+    def of(self, some: NDArray[np.int64]) -> Closure:
+        """The same for some of the specimens."""
+        return replace(self, added=self.added[some], added_mass=self.added_mass[some], gain=self.gain[some])
+
+    def whole(self, seen: FloatArray) -> FloatArray:
+        """Mass fractions of all elements, shape (n_specimens, n_elements); see `whole_composition`.
+
+        seen : shape (n_specimens, n_measured).
+        """
+        positive = np.maximum(seen, 0.0)
+        gain = np.minimum(self.gain, positive @ self.oxides[:, self.oxygen])
+        total = positive @ self.oxides + self.added
+        total[:, self.oxygen] -= gain
+        bound = positive @ self.oxides.sum(axis=1) + self.added_mass - gain
+        missing = np.maximum(1.0 - bound, 0.0)
+        if self.remainder is not None:
+            total += missing[:, None] * self.remainder
+        else:
+            replaced = _oxygen_per_fluorine()
+            fluorine = np.minimum(missing / (1.0 - replaced), total[:, self.oxygen] / replaced)
+            total[:, self.fluorine] += fluorine
+            total[:, self.oxygen] -= fluorine * replaced
+        return np.asarray(total / np.maximum(bound, 1.0)[:, None])
+
+
+def closure(
+    measured: Sequence[str], specimens: Sequence[Specimen], rule: UnseenRule, elements: Sequence[str]
+) -> Closure:
+    """Prepare `Closure` for specimens whose lines show the elements `measured`.
+
+    Raises DomainError where an oxide, a flux or the rule needs an element that is not among `elements`.
+    """
+
+    def parts(formula: str) -> FloatArray:
+        found = dict(_parts(formula))
+        lost = [e for e in found if e not in elements]
+        if lost:
+            raise DomainError(
+                f"the specimen contains {', '.join(lost)} by its flux or by the rule for unseen elements, which the "
+                "method has no place for; leave a releasing agent that evaporates out of the flux, or quantify the "
+                "element"
+            )
+        return np.array([found.get(e, 0.0) for e in elements])
+
+    def added(specimen: Specimen) -> FloatArray:
+        if specimen.fusion is not None:
+            masses = sum(mass for _, mass in specimen.fusion.flux)
+            shares = [(f, specimen.fusion.flux_fraction * mass / masses) for f, mass in specimen.fusion.flux]
+        else:
+            loss = max(specimen.loss_on_ignition or 0.0, 0.0)
+            shares = [(formula, loss * share) for formula, share in rule.loss_on_ignition.items()]
+        return sum((mass * parts(formula) for formula, mass in shares if mass > 0.0), np.zeros(len(elements)))
+
+    rows = {specimen: added(specimen) for specimen in dict.fromkeys(specimens)}
+    contents = np.array([rows[specimen] for specimen in specimens])
+    oxides = [parts(rule.oxides[e]) / dict(_parts(rule.oxides[e]))[e] for e in measured]
+    return Closure(
+        oxides=np.array(oxides).reshape(len(measured), len(elements)),
+        added=contents,
+        added_mass=contents.sum(axis=1),
+        gain=np.array([_gain_on_ignition(specimen) for specimen in specimens]),
+        remainder=None if rule.remainder == "F-O" else parts(rule.remainder),
+        oxygen=list(elements).index("O"),
+        fluorine=list(elements).index("F"),
+    )
+
+
+def _gain_on_ignition(specimen: Specimen) -> float:
+    """Oxygen (kg/kg) that a powder does not have yet, and a bead has."""
+    return max(-(specimen.loss_on_ignition or 0.0), 0.0) if specimen.fusion is None else 0.0
+
+
 def whole_composition(
     seen: Mapping[str, float], specimen: Specimen, rule: UnseenRule, elements: Sequence[str]
 ) -> FloatArray:
@@ -59,47 +152,5 @@ def whole_composition(
 
     Raises DomainError where this needs an element that is not among `elements`.
     """
-    total = dict.fromkeys(elements, 0.0)
-
-    def add(formula: str, mass: float) -> None:
-        for element, share in _parts(formula):
-            total[element] = total.get(element, 0.0) + mass * share
-
-    bound = 0.0
-    for element, content in seen.items():
-        if content > 0.0:
-            oxide = content / dict(_parts(rule.oxides[element]))[element]
-            add(rule.oxides[element], oxide)
-            bound += oxide
-    if specimen.fusion is not None:
-        masses = sum(mass for _, mass in specimen.fusion.flux)
-        for formula, mass in specimen.fusion.flux:
-            add(formula, specimen.fusion.flux_fraction * mass / masses)
-        bound += specimen.fusion.flux_fraction
-    elif specimen.loss_on_ignition is not None and specimen.loss_on_ignition < 0.0:
-        gain = min(-specimen.loss_on_ignition, total.get("O", 0.0))
-        total["O"] = total.get("O", 0.0) - gain
-        bound -= gain
-    elif specimen.loss_on_ignition:
-        for formula, share in rule.loss_on_ignition.items():
-            add(formula, specimen.loss_on_ignition * share)
-        bound += specimen.loss_on_ignition
-    _add_remainder(total, max(1.0 - bound, 0.0), rule.remainder)
-    lost = [e for e, mass in total.items() if mass > 0.0 and e not in elements]
-    if lost:
-        raise DomainError(
-            f"the specimen contains {', '.join(lost)} by its flux or by the rule for unseen elements, which the method "
-            f"has no place for; leave a releasing agent that evaporates out of the flux, or quantify the element"
-        )
-    return np.array([total[element] for element in elements]) / max(bound, 1.0)
-
-
-def _add_remainder(total: dict[str, float], missing: float, remainder: str) -> None:
-    if remainder != "F-O":
-        for element, share in _parts(remainder):
-            total[element] = total.get(element, 0.0) + missing * share
-        return
-    replaced = _oxygen_per_fluorine()
-    fluorine = min(missing / (1.0 - replaced), total["O"] / replaced)
-    total["F"] += fluorine
-    total["O"] -= fluorine * replaced
+    prepared = closure(tuple(seen), [specimen], rule, elements)
+    return np.asarray(prepared.whole(np.array([list(seen.values())], dtype=np.float64))[0])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from xrfree import __version__
-from xrfree.areas import FitVerdict
+from xrfree.areas import FitVerdict, NetAreas
 from xrfree.assay import Assay, Recipe, Verdict
 from xrfree.atomic import TABLES
 from xrfree.calibration import Calibration
@@ -34,7 +34,7 @@ MATRIX_SHAPING = 3e-3
 ACCOMPANYING_SIGMA = 0.15
 """Relative standard uncertainty with which the present composition predicts an accompanying area."""
 ROUND_TOLERANCE = 0.1
-"""Rounds of fit and matrix end when no mass fraction moves by more of its counting uncertainty."""
+"""Change of a mass fraction, in its counting uncertainties, below which rounds of fit and matrix end."""
 PURE_COMPOUND_UNCERTAINTY = 0.02
 """Relative standard uncertainty of a sensitivity carried from a pure compound to an ore."""
 UNCALIBRATED_UNCERTAINTY = 0.10
@@ -217,11 +217,17 @@ class CommonSolution:
 
 
 def common_solution(
-    measurement: Measurement, prepared: Prepared, specimen: Specimen, *, pinned: Mapping[str, float] | None = None
+    measurement: Measurement,
+    prepared: Prepared,
+    specimen: Specimen,
+    *,
+    pinned: Mapping[str, float] | None = None,
+    tolerance: float = ROUND_TOLERANCE,
 ) -> CommonSolution:
     """Iterate fit and matrix model to a common composition.
 
     pinned : mass fractions (of the specimen) that are known beforehand and are not changed.
+    tolerance : rounds end when no mass fraction moves by more of its counting uncertainty.
 
     Raises NotConvergedError when the rounds do not settle, FitError when a region cannot be fitted.
     """
@@ -237,7 +243,7 @@ def common_solution(
         moved = _largest_move(seen, renewed, fits, strengths, prepared)
         history.append(moved)
         seen = renewed
-        if moved < ROUND_TOLERANCE:
+        if moved < tolerance:
             whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
             return CommonSolution(seen=seen, whole=whole, strengths=strengths, fits=fits, rounds=round_number)
     raise NotConvergedError(
@@ -282,7 +288,7 @@ def _fit_regions(
                 expected,
                 response=prepared.instrument.responses[region.condition],
                 crystal=prepared.instrument.detector.crystal,
-                settings=_settings(region, prepared, seen, spectrum, expected, first=start is None),
+                settings=region_settings(region, prepared, seen, spectrum, expected, first=start is None),
                 region=region.name,
                 ratio_prior=prepared.ratio_prior,
                 offset=_lines_of(earlier, known),
@@ -298,7 +304,7 @@ def _lines_of(fits: Sequence[RegionFit], groups: set[str]) -> FloatArray | None:
     return np.asarray(np.sum(rows, axis=0)) if rows else None
 
 
-def _settings(
+def region_settings(
     region: Region,
     prepared: Prepared,
     seen: Mapping[str, float],
@@ -452,14 +458,22 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     solution = common_solution(measurement, prepared, specimen)
     elements = list(quantified_groups(prepared.method))
     w = np.array([solution.seen[e] for e in elements])
-    parts = _contributions(solution, prepared, specimen, w)
+    unit = np.exp(prepared.log_sensitivity) * solution.strengths
+    parts = contributions(
+        _rate_covariance(solution.fits, prepared.method, "counting"),
+        _rate_covariance(solution.fits, prepared.method, "misfit"),
+        _response_matrix(solution, prepared, specimen, w),
+        unit,
+        w,
+        prepared,
+    )
     covariance = np.sum(list(parts.values()), axis=0)
-    decision, detection = _limits(solution, prepared, w)
+    decision, detection = limits(_rate_variance_at_zero(solution.fits, prepared.method), unit, prepared)
     dilution = specimen.dilution
     verdicts, reasons = _verdicts(solution, prepared, w, decision)
     return Assay(
         specimen=measurement.specimen,
-        basis="specimen as measured" if specimen.fusion is None else "dry sample before fusion",
+        basis=basis_of(specimen),
         components=tuple(elements),
         analytes=prepared.method.analytes,
         mass_fraction=w * dilution,
@@ -473,34 +487,42 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
         composition=Composition(elements=prepared.elements, mass_fraction=solution.whole),
         areas=tuple(f.areas for f in solution.fits),
         iterations=solution.rounds,
-        recipe=_recipe(measurement, prepared),
+        recipe=recipe_of(measurement, prepared),
     )
 
 
-def _contributions(
-    solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray
+def basis_of(specimen: Specimen) -> str:
+    """What the mass fractions of an assay refer to."""
+    return "specimen as measured" if specimen.fusion is None else "dry sample before fusion"
+
+
+def contributions(
+    counting: FloatArray, misfit: FloatArray, response: FloatArray, unit: FloatArray, w: FloatArray, prepared: Prepared
 ) -> dict[str, FloatArray]:
-    """Covariance of the mass fractions by origin, each of shape (n, n).
+    """Covariance of the mass fractions by origin, each of shape (..., n, n); of many specimens at once, too.
 
     From w_i k_i S_i(w) = r_i:  M δw = δr/(k S) - w δ ln k,  M = 1 + diag(w) ∂ ln S/∂w
+
+    counting, misfit : covariance of the net rates; response : M; unit : k S.
     """
-    unit = np.exp(prepared.log_sensitivity) * solution.strengths
-    inverse = np.linalg.inv(_response_matrix(solution, prepared, specimen, w))
-    relative = np.diag((prepared.relative_scatter * w) ** 2)
+    inverse = np.linalg.inv(response)
+    per_unit = unit[..., :, None] * unit[..., None, :]
+    scatter = (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2
     rough = {
-        "counting": _rate_covariance(solution.fits, prepared.method, "counting") / np.outer(unit, unit),
-        "misfit": _rate_covariance(solution.fits, prepared.method, "misfit") / np.outer(unit, unit),
+        "counting": counting / per_unit,
+        "misfit": misfit / per_unit,
         "calibration": _calibration_covariance(prepared, w + prepared.blank),
-        "between specimens": relative + np.diag(prepared.absolute_scatter**2),
+        "between specimens": scatter[..., None] * np.eye(w.shape[-1]),
     }
-    return {name: inverse @ part @ inverse.T for name, part in rough.items()}
+    return {name: inverse @ part @ inverse.swapaxes(-1, -2) for name, part in rough.items()}
 
 
 def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatArray:
     """Of w = a - b with a ∝ 1/k: a_i a_j cov(ln k_i, ln k_j) + cov(b_i, b_j) + a_i cov(ln k_i, b_j) + transposed."""
-    cross = apparent[:, None] * prepared.cross_covariance
+    cross = apparent[..., :, None] * prepared.cross_covariance
+    outer = apparent[..., :, None] * apparent[..., None, :]
     return np.asarray(
-        prepared.sensitivity_covariance * np.outer(apparent, apparent) + prepared.blank_covariance + cross + cross.T
+        prepared.sensitivity_covariance * outer + prepared.blank_covariance + cross + cross.swapaxes(-1, -2)
     )
 
 
@@ -518,20 +540,26 @@ def _response_matrix(solution: CommonSolution, prepared: Prepared, specimen: Spe
     return matrix
 
 
-def _limits(solution: CommonSolution, prepared: Prepared, w: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Decision and detection limits, kg/kg in the specimen.
-
-    y* = k u(0),  y# = 2 y*;  k = z(1 - α/n), α false-positive risk of one specimen with n analytes; u(0) from the fit's
-    covariance at zero content, misfit and absolute scatter included.          L. A. Currie, Anal. Chem. 40 (1968) 586
-    """
-    by_region = {f.areas.region: f.areas for f in solution.fits}
+def _rate_variance_at_zero(fits: Sequence[RegionFit], method: Method) -> FloatArray:
+    """Variance (1/s²) each net rate would have without its element, misfit included, shape (n,)."""
+    by_region = {f.areas.region: f.areas for f in fits}
     variance = []
-    for region, group in quantified_groups(prepared.method).values():
+    for region, group in quantified_groups(method).values():
         areas = by_region[region.name]
         rate = areas.variance_at_zero[areas.groups.index(group)] / (areas.live_time_s * areas.survival) ** 2
         variance.append(rate * max(areas.reduced_deviance, 1.0))
-    unit = np.exp(prepared.log_sensitivity) * solution.strengths
-    u0 = np.sqrt(np.array(variance) / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance))
+    return np.array(variance)
+
+
+def limits(variance_at_zero: FloatArray, unit: FloatArray, prepared: Prepared) -> tuple[FloatArray, FloatArray]:
+    """Decision and detection limits, kg/kg in the specimen; of many specimens at once, too.
+
+    y* = k u(0),  y# = 2 y*;  k = z(1 - α/n), α false-positive risk of one specimen with n analytes; u(0) from the fit's
+    covariance at zero content, misfit and absolute scatter included.          L. A. Currie, Anal. Chem. 40 (1968) 586
+
+    variance_at_zero : of the net rates, (1/s)²; unit : k S, shape (..., n).
+    """
+    u0 = np.sqrt(variance_at_zero / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance))
     k = float(norm.isf(prepared.method.false_positive_risk / max(len(prepared.method.analytes), 1)))
     return k * u0, 2.0 * k * u0
 
@@ -540,22 +568,25 @@ def _verdicts(
     solution: CommonSolution, prepared: Prepared, w: FloatArray, decision: FloatArray
 ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     by_region = {f.areas.region: f.areas for f in solution.fits}
-    verdicts, reasons = [], []
-    for (region, _), content, limit in zip(quantified_groups(prepared.method).values(), w, decision, strict=True):
-        areas = by_region[region.name]
-        if areas.verdict is not FitVerdict.GOOD:
-            verdicts.append(Verdict.DOUBTFUL)
-            reasons.append(f"{areas.verdict}: {areas.reason}")
-        elif content <= limit:
-            verdicts.append(Verdict.NOT_DETECTED)
-            reasons.append("at or below the decision limit")
-        else:
-            verdicts.append(Verdict.DETECTED)
-            reasons.append("")
-    return tuple(verdicts), tuple(reasons)
+    regions = [region for region, _ in quantified_groups(prepared.method).values()]
+    judged = [
+        verdict_of_content(content, limit, by_region[region.name])
+        for region, content, limit in zip(regions, w, decision, strict=True)
+    ]
+    return tuple(verdict for verdict, _ in judged), tuple(reason for _, reason in judged)
 
 
-def _recipe(measurement: Measurement, prepared: Prepared) -> Recipe:
+def verdict_of_content(content: float, decision: float, areas: NetAreas) -> tuple[Verdict, str]:
+    """What a mass fraction may be used for, and why not for more."""
+    if areas.verdict is not FitVerdict.GOOD:
+        return Verdict.DOUBTFUL, f"{areas.verdict}: {areas.reason}"
+    if content <= decision:
+        return Verdict.NOT_DETECTED, "at or below the decision limit"
+    return Verdict.DETECTED, ""
+
+
+def recipe_of(measurement: Measurement, prepared: Prepared) -> Recipe:
+    """Digests of the files and documents that an assay is made with."""
     calibration = prepared.calibration
     return Recipe(
         source_sha256=tuple(source.sha256 for source in measurement.sources),
