@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xrfree import plot
     from xrfree.areas import NetAreas
     from xrfree.assay import Assay
     from xrfree.calibration import Calibration
@@ -67,6 +68,7 @@ __all__ = [
     "load_instrument",
     "load_method",
     "plan",
+    "plot",
     "quantify",
     "read_intensities",
     "read_measurement",
@@ -82,6 +84,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version  # 40 ms that only --version and results need
 
         return version("xrfree")
+    if name == "plot":
+        return import_module("xrfree.plot")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'xrfree' has no attribute '{name}'")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -36,7 +37,7 @@ class FitCurve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NetAreas:
+class NetAreas(Shown):
     """Areas (counts) of line groups with their full covariance.
 
     groups : line groups ("La L"), each with one area.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xrfree.areas import NetAreas
 from xrfree.composition import Composition
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -41,7 +42,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Assay:
+class Assay(Shown):
     """Mass fractions (kg/kg) of the sample, with covariance, budget, limits and verdicts.
 
     components : element symbols, analytes first.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import CalibrationError, DomainError
+from xrfree.shown import Shown
 
 FloatArray = NDArray[np.float64]
 
@@ -257,7 +258,7 @@ class StandardPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Calibration:
+class Calibration(Shown):
     """Sensitivity and blank of every calibrated line group: r = k S (w + b).
 
     r net rate, S modelled strength per unit mass fraction, w mass fraction in the specimen.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xrfree.atomic import atomic_number, parse_formula
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 
 USUAL_OXIDES = {
     "Li": "Li2O", "Be": "BeO", "B": "B2O3", "C": "CO2", "Na": "Na2O", "Mg": "MgO", "Al": "Al2O3",
@@ -34,7 +35,7 @@ def element_fraction(oxide: str, element: str) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Composition:
+class Composition(Shown):
     """Mass fractions (kg/kg) of elements.
 
     elements : symbols, without repetition.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 from xrfree.spectrum import ExcitationCondition, SourceFile
 
 _LARGEST_TWO_THETA_RAD = math.pi
@@ -102,7 +103,7 @@ def _check_time_and_angle(name: str, time_s: float | None, two_theta_rad: float 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LineIntensities:
+class LineIntensities(Shown):
     """All line intensities of one specimen.
 
     lines : name of the line as its file writes it -> LineIntensity.

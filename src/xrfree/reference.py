@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from xrfree.atomic import parse_formula
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 
 LOSS_ON_IGNITION = "LOI"
 
@@ -207,7 +208,7 @@ def _rebuild_source(name: str, effect: dict[str, float]) -> ErrorSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceMaterial:
+class ReferenceMaterial(Shown):
     """A material with reference values: certified, prepared by weighing, or a pure compound.
 
     certificate : its identification; date : its date of issue.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 from xrfree.spectrum import SourceFile
 
 
@@ -48,7 +49,7 @@ class ReportedValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ReportedResults:
+class ReportedResults(Shown):
     """What another method says about one specimen (one reading of it).
 
     method : vendor and mode, as far as the file says.

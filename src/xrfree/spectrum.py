@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xrfree.errors import DomainError
+from xrfree.shown import Shown
 
 MAX_CHANNELS = 1_048_576
 # Whole numbers beyond this are not exact in a float.
@@ -97,7 +98,7 @@ def _frozen(raw: NDArray[Any]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Spectrum:
+class Spectrum(Shown):
     """Counts per channel with the times and the energy scale that give them a meaning.
 
     counts : shape (n_channels,), whole numbers of detector events, read-only int64.
@@ -197,7 +198,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measurement:
+class Measurement(Shown):
     """All spectra of one specimen, one per excitation condition.
 
     spectra : condition name -> Spectrum.

@@ -70,7 +70,7 @@ def test_page_needs_nothing_from_elsewhere(make_assay):
 
 
 def test_only_the_first_specimens_are_drawn(make_assay, monkeypatch):
-    monkeypatch.setattr(page, "_data_address", lambda *_: "data:image/png;base64,AA==")
+    monkeypatch.setattr(page, "data_address", lambda *_: "data:image/png;base64,AA==")
     many = [make_assay(f"P{i}") for i in range(MOST_PLOTTED + 3)]
     html = report_html(many, [], created=NOON)
     assert html.count("<img") == MOST_PLOTTED

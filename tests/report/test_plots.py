@@ -8,7 +8,7 @@ from xrfree.report.plots import (
     fit_figure,
     group_energy_kev,
     png,
-    spectrum_figure,
+    spectra_figure,
     standardised_residuals,
     write_png,
 )
@@ -43,7 +43,7 @@ def test_ranges_with_a_gap_are_drawn_apart(make_assay):
 
 @pytest.mark.parametrize("counts", [[0], [0, 0, 0], [5, 0, 100000, 3]])
 def test_any_spectrum_can_be_drawn(tmp_path, counts):
-    write_png(tmp_path / "x.png", spectrum_figure([_spectrum(counts)] * 2, title="鉄鉱石 $\\frac$"))
+    write_png(tmp_path / "x.png", spectra_figure([_spectrum(counts)] * 2, title="鉄鉱石 $\\frac$"))
     assert (tmp_path / "x.png").read_bytes().startswith(PNG_MARK)
 
 

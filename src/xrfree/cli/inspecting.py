@@ -94,6 +94,6 @@ def _show_metadata(items: object) -> None:
 
 
 def _draw(measurement: Measurement, png: Path) -> None:
-    from xrfree.report.plots import spectrum_figure, write_png
+    from xrfree.report.plots import spectra_figure, write_png
 
-    write_png(png, spectrum_figure(measurement.spectra.values(), title=measurement.specimen))
+    write_png(png, spectra_figure(measurement.spectra.values(), title=measurement.specimen))

@@ -15,6 +15,7 @@ from xrfree.fit.model import SpectrumModel
 from xrfree.fit.residual import UnmodelledLine, unmodelled_lines
 from xrfree.fit.solve import JointPrior, Solution, solve, variances_without
 from xrfree.instrument import Response
+from xrfree.shown import Shown
 from xrfree.spectrum import Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -28,7 +29,7 @@ POOR_REDUCED_DEVIANCE = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionFit:
+class RegionFit(Shown):
     """Net areas with what a next, similar fit and other regions can use.
 
     values : all parameters by name; model : what they are parameters of.

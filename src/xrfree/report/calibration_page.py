@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from xrfree.conformity import Conformity
 from xrfree.curves.review import CalibrationReview, CurveReview
 from xrfree.report.calibration_plots import curve_figure
 from xrfree.report.files import replacing, write_text
-from xrfree.report.page import page_template, time_text
-from xrfree.report.plots import png
+from xrfree.report.page import data_address, page_template, time_text
 from xrfree.report.rounding import DisplayUnit, display_unit, rounded, rounded_alone
 
 _SUSPICIOUS = 3.0
@@ -95,7 +93,6 @@ def _curve(index: int, curve: CurveReview, review: CalibrationReview) -> dict[st
     regression = curve.regression
     response = regression.observations.response
     unit = display_unit(response)
-    image = base64.b64encode(png(curve_figure(curve))).decode("ascii")
     return {
         "anchor": f"curve-{index + 1}",
         "name": curve.name,
@@ -108,7 +105,7 @@ def _curve(index: int, curve: CurveReview, review: CalibrationReview) -> dict[st
         "goodness": f"{regression.goodness:.2g}",
         "remarks": _remarks(curve),
         "sentences": _sentences(curve, unit),
-        "image": f"data:image/png;base64,{image}",
+        "image": data_address(curve_figure(curve)),
         "terms": regression.observations.terms,
         "coefficients": _coefficients(curve),
         "alphas": _alphas(index, review),

@@ -21,10 +21,10 @@ _MOST_NAMED = 4
 _COOK_DOUBTFUL = 1.0
 
 
-def curve_figure(review: CurveReview) -> Figure:
-    """Four panels of one curve; materials that stand out are named."""
+def curve_figure(review: CurveReview, *, width_in: float = 8.6) -> Figure:
+    """Four panels of one curve; materials that stand out are named. Each `draw_...` draws one into axes of yours."""
     with house_style():
-        figure = new_figure(8.6, 6.4)
+        figure = new_figure(width_in, 0.75 * width_in)
         panels = figure.subplots(2, 2)
         draw_curve(panels[0, 0], review)
         draw_residuals(panels[0, 1], review)

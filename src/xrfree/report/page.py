@@ -24,6 +24,7 @@ from xrfree.report.rounding import DisplayUnit, display_unit, rounded, rounded_a
 
 if TYPE_CHECKING:
     import jinja2
+    from matplotlib.figure import Figure
 
 MOST_PLOTTED = 20
 """Specimens whose fits are drawn on the page; more would make it too large to open."""
@@ -291,13 +292,13 @@ def _fit(areas: NetAreas, emphasised: Sequence[str], *, drawn: bool) -> Fit:
         good=areas.verdict is FitVerdict.GOOD,
         reason=areas.reason,
         reduced_deviance=f"{areas.reduced_deviance:.2f}",
-        image=_data_address(areas, emphasised) if drawn and areas.curve.energy_kev.size else "",
+        image=data_address(fit_figure(areas, emphasised=emphasised)) if drawn and areas.curve.energy_kev.size else "",
     )
 
 
-def _data_address(areas: NetAreas, emphasised: Sequence[str]) -> str:
-    image = png(fit_figure(areas, emphasised=emphasised))
-    return f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
+def data_address(figure: Figure) -> str:
+    """The figure as a PNG that stands in the page itself."""
+    return f"data:image/png;base64,{base64.b64encode(png(figure)).decode('ascii')}"
 
 
 def _oxide_convention(analytes: Sequence[str]) -> list[tuple[str, str, str]]:
