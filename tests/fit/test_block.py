@@ -204,22 +204,55 @@ def python(kernel: Any) -> Any:
 
 
 @pytest.mark.parametrize("form", ["compiled", "python"])
-@pytest.mark.parametrize("n", [1, 2, 5, 30])
-def test_factor_solution_and_inverse(form: str, n: int) -> None:
+@pytest.mark.parametrize("n", [1, 2, 5, 24])
+def test_factors_solutions_and_inverses_of_many(form: str, n: int) -> None:
     rng = np.random.default_rng(n)
-    root = rng.standard_normal((n, 3 * n))
-    matrix, right = root @ root.T, rng.standard_normal(n)
+    root = rng.standard_normal((3, n, 3 * n))
+    matrices, right = root @ root.transpose(0, 2, 1), rng.standard_normal((3, n))
     pick = (lambda f: f) if form == "compiled" else python
-    factor, solution, inverse = matrix.copy(), right.copy(), np.zeros((n, n))
-    assert pick(kernels.factorise)(factor, n)
-    pick(kernels.solve_factored)(factor, solution, n)
-    pick(kernels.inverse_factor)(factor, inverse, n)
+    factor, solution = matrices.transpose(1, 2, 0).copy("C"), right.T.copy("C")
+    inverse, failed = np.zeros((n, n, 3)), np.zeros(3, dtype=bool)
+    pick(kernels.factorise)(factor, failed)
+    pick(kernels.solve_factored)(factor, solution)
+    factors = factor.copy()
+    pick(kernels.inverse_of)(factor, inverse)
+    assert not failed.any()
     # Condition numbers below 1e3.
-    assert np.tril(factor) == pytest.approx(np.linalg.cholesky(matrix), rel=1e-10, abs=1e-10)
-    assert solution == pytest.approx(np.linalg.solve(matrix, right), rel=1e-9, abs=1e-12)
-    assert inverse.T @ inverse == pytest.approx(np.linalg.inv(matrix), rel=1e-9, abs=1e-12)
+    for k, matrix in enumerate(matrices):
+        assert np.tril(factors[:, :, k]) == pytest.approx(np.linalg.cholesky(matrix), rel=1e-10, abs=1e-10)
+        assert solution[:, k] == pytest.approx(np.linalg.solve(matrix, right[k]), rel=1e-9, abs=1e-12)
+        assert np.tril(factor[:, :, k]) @ np.tril(factors[:, :, k]) == pytest.approx(np.eye(n), abs=1e-10)
+        expected = np.tril(np.linalg.inv(matrix))
+        assert np.tril(inverse[:, :, k]) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def test_matrix_that_is_not_positive_definite_is_found() -> None:
-    assert not kernels.factorise(np.array([[1.0, 2.0], [2.0, 1.0]]), 2)
-    assert not kernels.factorise(np.array([[np.nan]]), 1)
+def test_matrices_that_are_not_positive_definite_are_found_among_others() -> None:
+    matrices = np.array([[[1.0, 2.0], [2.0, 1.0]], [[np.nan, 0.0], [0.0, 1.0]], [[2.0, 1.0], [1.0, 2.0]]])
+    failed = np.zeros(3, dtype=bool)
+    kernels.factorise(np.ascontiguousarray(matrices.transpose(1, 2, 0)), failed)
+    assert failed.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("form", ["compiled", "python"])
+@pytest.mark.parametrize("n", [1, 2, 7, 12])
+def test_normal_matrix_is_the_product_of_rows(form: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    rows = rng.standard_normal((n, 60))
+    low = rng.integers(0, 40, n)
+    high = low + rng.integers(1, 20, n)
+    for row, first, last in zip(rows, low, high, strict=True):
+        row[:first] = row[last:] = 0.0
+    matrix = np.zeros((n, n, 2))
+    (kernels.normal_matrix if form == "compiled" else python(kernels.normal_matrix))(matrix, 1, rows, low, high)
+    assert np.tril(matrix[:, :, 1]) == pytest.approx(np.tril(rows @ rows.T), rel=1e-12, abs=1e-12)
+    assert not matrix[:, :, 0].any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_reaches_the_normal_matrix(value: float) -> None:
+    rows = np.ones((3, 40))
+    rows[1, 17] = value
+    matrix = np.zeros((3, 3, 1))
+    kernels.normal_matrix(matrix, 0, rows, np.zeros(3, dtype=np.int64), np.full(3, 40))
+    assert not np.isfinite(matrix[[1, 1, 2], [0, 1, 1], 0]).any()
+    assert matrix[[0, 2, 2], [0, 0, 2], 0].tolist() == [40.0, 40.0, 40.0]

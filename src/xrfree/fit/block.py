@@ -351,18 +351,20 @@ class _LinearPart:
 
     def fit(self, part: _Part, counts: FloatArray, pairs: FloatArray) -> None:
         """Fit one block; what does not converge is left for the general fit."""
-        padding = np.zeros((self.columns.shape[1] - np.count_nonzero(self.inside), counts.shape[0]))
+        n_used = int(np.count_nonzero(self.inside))
+        padding = np.zeros((self.columns.shape[1] - n_used, counts.shape[0]))
+        seen = np.concatenate([counts[:, self.inside].T, padding])
+        expected = np.empty_like(seen)
         values = np.ascontiguousarray(part.values[:, self.place])
         sigma = np.zeros_like(values)
         fit_linear_block(
             values,
             sigma,
             part.covariance,
-            part.deviance,
+            expected,
             part.largest_step,
-            np.concatenate([counts[:, self.inside].T, padding]),
+            seen,
             np.concatenate([pairs[:, self.inside].T, padding]),
-            int(np.count_nonzero(self.inside)),
             self.columns,
             self.products,
             self.pair,
@@ -374,6 +376,13 @@ class _LinearPart:
         )
         part.values[:, self.place] = values
         part.sigma[:, self.place] = sigma
+        part.deviance[:] = _deviances(seen[:n_used], expected[:n_used])
+
+
+def _deviances(counts: FloatArray, expected: FloatArray) -> FloatArray:
+    """`solve.poisson_deviance` of many spectra of shape (n_channels, n_spectra)."""
+    ratio = np.divide(counts, expected, where=counts > 0.0, out=np.ones_like(counts))
+    return np.asarray(2.0 * (expected - counts + counts * np.log(ratio)).sum(axis=0))
 
 
 def _linear_part(task: _Task) -> _LinearPart | None:
@@ -395,7 +404,7 @@ def _linear_part(task: _Task) -> _LinearPart | None:
         for at, i in enumerate(there):
             for j in there[: at + 1]:
                 rows.append(part[i] * part[j])
-                pair.append(i * (i + 1) // 2 + j)
+                pair.append(i * place.size + j)
         segment_row.append(len(rows))
     return _LinearPart(
         place=place,

@@ -179,8 +179,8 @@ def verdict_of(
     """First of the reasons that applies."""
     if not converged:
         return FitVerdict.NOT_CONVERGED, "the fit did not settle; the spectrum is not what the method expects"
-    middle = float(np.mean(np.ravel(settings.ranges_kev)))
-    shift = values["zero"] + values["gain"] * middle
+    ends = [end for ends in settings.ranges_kev for end in ends]
+    shift = values["zero"] + values["gain"] * sum(ends) / len(ends)
     if abs(shift) > LARGEST_SHIFT_KEV:
         return (
             FitVerdict.ENERGY_SCALE_OFF,

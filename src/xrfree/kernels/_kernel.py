@@ -1,7 +1,8 @@
 """The one decorator of all kernels.
 
 Lazy compilation (read-only arrays are accepted), cached on disk, without the interpreter's lock, IEEE division.
-No `fastmath` and no `parallel`: results must not depend on NaN-blind algebra or on the number of threads.
+No full `fastmath` and no `parallel`: results must not depend on NaN-blind algebra or on the number of threads. Sums
+that must use vector registers are `summing` kernels, whose order of addition is free; NaN and infinity pass through.
 """
 
 from __future__ import annotations
@@ -18,4 +19,12 @@ Result = TypeVar("Result")
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Compile `function` with the options of the house; its plain Python form stays at `.py_func`."""
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast("Callable[Parameters, Result]", compiled)
+
+
+def summing(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """`kernel` for sums whose terms may be added in any order."""
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})(
+        function
+    )
     return cast("Callable[Parameters, Result]", compiled)

@@ -8,12 +8,12 @@ Validation   tests/fit/test_block.py: the numbers of the single fit.
 
 from __future__ import annotations
 
-from math import log, sqrt
+from math import isnan, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.kernels._kernel import kernel
+from xrfree.kernels._kernel import kernel, summing
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -26,57 +26,139 @@ _BAD_START = 5.0
 
 
 @kernel
-def factorise(matrix: FloatArray, n: int) -> bool:
-    """Cholesky factor L of the first n rows and columns, in place in the lower triangle.
+def factorise(matrix: FloatArray, failed: NDArray[np.bool_]) -> None:
+    """Cholesky factors L of many matrices at once, in place in the lower triangles, shape (n, n, n_spectra).
 
-    False if the matrix is not positive definite. Columns are eliminated one by one: inner loops are sums of rows.
+    failed : shape (n_spectra,), set where a matrix is not positive definite.
     """
-    column = np.empty(n)
+    n, n_spectra = matrix.shape[0], matrix.shape[2]
     for j in range(n):
-        pivot = matrix[j, j]
-        if not pivot > 0.0:
-            return False
-        pivot = sqrt(pivot)
-        matrix[j, j] = pivot
+        for k in range(j):
+            for s in range(n_spectra):
+                matrix[j, j, s] -= matrix[j, k, s] * matrix[j, k, s]
+        for s in range(n_spectra):
+            if not matrix[j, j, s] > 0.0:
+                failed[s] = True
+                matrix[j, j, s] = 1.0
+        for s in range(n_spectra):
+            matrix[j, j, s] = sqrt(matrix[j, j, s])
         for i in range(j + 1, n):
-            matrix[i, j] /= pivot
-            column[i] = matrix[i, j]
-        for i in range(j + 1, n):
-            factor = column[i]
-            row = matrix[i]
-            for k in range(j + 1, i + 1):
-                row[k] -= factor * column[k]
-    return True
+            for k in range(j):
+                for s in range(n_spectra):
+                    matrix[i, j, s] -= matrix[i, k, s] * matrix[j, k, s]
+            for s in range(n_spectra):
+                matrix[i, j, s] /= matrix[j, j, s]
 
 
 @kernel
-def solve_factored(factor: FloatArray, right: FloatArray, n: int) -> None:
-    """Solve L Lᵀ x = right in place."""
+def solve_factored(factor: FloatArray, right: FloatArray) -> None:
+    """Solve L Lᵀ x = right in place for many; right : shape (n, n_spectra)."""
+    n, n_spectra = right.shape
     for i in range(n):
-        total = right[i]
         for k in range(i):
-            total -= factor[i, k] * right[k]
-        right[i] = total / factor[i, i]
+            for s in range(n_spectra):
+                right[i, s] -= factor[i, k, s] * right[k, s]
+        for s in range(n_spectra):
+            right[i, s] /= factor[i, i, s]
     for i in range(n - 1, -1, -1):
-        right[i] /= factor[i, i]
+        for s in range(n_spectra):
+            right[i, s] /= factor[i, i, s]
         for k in range(i):
-            right[k] -= factor[i, k] * right[i]
+            for s in range(n_spectra):
+                right[k, s] -= factor[i, k, s] * right[i, s]
 
 
 @kernel
-def inverse_factor(factor: FloatArray, inverse: FloatArray, n: int) -> None:
-    """Inverse of a lower triangular matrix."""
-    inverse[:n, :n] = 0.0
+def inverse_of(factor: FloatArray, inverse: FloatArray) -> None:
+    """(L Lᵀ)⁻¹ of many factors, the lower triangle; the factor is replaced by L⁻¹."""
+    n, n_spectra = factor.shape[0], factor.shape[2]
     for i in range(n):
-        row = inverse[i]
-        for k in range(i):
-            scale = factor[i, k]
-            other = inverse[k]
-            for j in range(k + 1):
-                row[j] -= scale * other[j]
-        row[i] = 1.0
+        for s in range(n_spectra):
+            factor[i, i, s] = 1.0 / factor[i, i, s]
+        for j in range(i):
+            # Row i is L at the places still to be done, and L⁻¹ before them.
+            for s in range(n_spectra):
+                factor[i, j, s] *= factor[j, j, s]
+            for k in range(j + 1, i):
+                for s in range(n_spectra):
+                    factor[i, j, s] += factor[i, k, s] * factor[k, j, s]
+        for j in range(i):
+            for s in range(n_spectra):
+                factor[i, j, s] *= -factor[i, i, s]
+    for i in range(n):
         for j in range(i + 1):
-            row[j] /= factor[i, i]
+            for s in range(n_spectra):
+                inverse[i, j, s] = 0.0
+            for k in range(i, n):
+                for s in range(n_spectra):
+                    inverse[i, j, s] += factor[k, i, s] * factor[k, j, s]
+
+
+@kernel
+def steps(
+    step: FloatArray,
+    length: FloatArray,
+    factor: FloatArray,
+    scale: FloatArray,
+    information: FloatArray,
+    gradient: FloatArray,
+    held: NDArray[np.bool_],
+) -> None:
+    """Steps of the parameters that are not held, and their length in standard uncertainties; NaN for singular ones.
+
+    The length √(stepᵀ A step) is at least that of any one parameter.
+    step, scale, gradient, held : shape (n, n_spectra); length : shape (n_spectra,); information : lower triangles A.
+    factor, scale : Cholesky factors of A in units that make its diagonal 1, and these units; 1 and 0 for what is held.
+    """
+    n, n_spectra = step.shape
+    failed = np.zeros(n_spectra, dtype=np.bool_)
+    for i in range(n):
+        for s in range(n_spectra):
+            scale[i, s] = 0.0
+            if not held[i, s]:
+                if information[i, i, s] > 0.0:
+                    scale[i, s] = 1.0 / sqrt(information[i, i, s])
+                else:
+                    failed[s] = True
+        for j in range(i + 1):
+            for s in range(n_spectra):
+                factor[i, j, s] = information[i, j, s] * scale[i, s] * scale[j, s]
+        for s in range(n_spectra):
+            if scale[i, s] == 0.0:
+                factor[i, i, s] = 1.0
+            step[i, s] = gradient[i, s] * scale[i, s]
+    factorise(factor, failed)
+    solve_factored(factor, step)
+    for s in range(n_spectra):
+        length[s] = 0.0
+    for i in range(n):
+        for s in range(n_spectra):
+            step[i, s] *= scale[i, s]
+            length[s] += gradient[i, s] * step[i, s]
+    for s in range(n_spectra):
+        length[s] = np.nan if failed[s] else sqrt(max(length[s], 0.0))
+
+
+@kernel
+def _covariances(
+    covariance: FloatArray, sigma: FloatArray, factor: FloatArray, scale: FloatArray, length: FloatArray
+) -> None:
+    """Covariances of the first parameters and all standard uncertainties, 0 for what is held or singular.
+
+    covariance : shape (n_spectra, n_kept, n_kept); sigma : shape (n_spectra, n); the rest as in `steps`.
+    """
+    n, n_spectra = scale.shape
+    inverse = np.empty((n, n, n_spectra))
+    inverse_of(factor, inverse)
+    n_kept = covariance.shape[1]
+    for s in range(n_spectra):
+        if isnan(length[s]):
+            continue
+        for i in range(n):
+            sigma[s, i] = sqrt(inverse[i, i, s]) * scale[i, s]
+            if i < n_kept:
+                for j in range(i + 1):
+                    covariance[s, i, j] = covariance[s, j, i] = inverse[i, j, s] * scale[i, s] * scale[j, s]
 
 
 @kernel
@@ -103,68 +185,6 @@ def _away(values: FloatArray, mean: FloatArray, precision: FloatArray) -> float:
             row += precision[i, j] * (values[j] - mean[j])
         total += (values[i] - mean[i]) * row
     return total
-
-
-@kernel
-def _step(
-    information: FloatArray,
-    gradient: FloatArray,
-    held: NDArray[np.bool_],
-    step: FloatArray,
-    factor: FloatArray,
-    scale: FloatArray,
-    place: IntArray,
-) -> tuple[int, float]:
-    """Step of the parameters that are not held: their number, and the step's length in standard uncertainties.
-
-    The length √(stepᵀ A step) is at least that of any one parameter. -1 for a singular problem.
-    factor, scale, place : Cholesky factor of the information in units that make its diagonal 1, these units, and the
-    places of the parameters.
-    """
-    n = 0
-    for j in range(held.size):
-        step[j] = 0.0
-        if held[j]:
-            continue
-        if not information[j, j] > 0.0:
-            return -1, 0.0
-        place[n] = j
-        scale[n] = 1.0 / sqrt(information[j, j])
-        n += 1
-    for i in range(n):
-        for j in range(i + 1):
-            factor[i, j] = information[place[i], place[j]] * scale[i] * scale[j]
-    if not factorise(factor, n):
-        return -1, 0.0
-    right = np.empty(n)
-    for i in range(n):
-        right[i] = gradient[place[i]] * scale[i]
-    solve_factored(factor, right, n)
-    length = 0.0
-    for i in range(n):
-        step[place[i]] = right[i] * scale[i]
-        length += gradient[place[i]] * step[place[i]]
-    return n, sqrt(max(length, 0.0))
-
-
-@kernel
-def _covariance(
-    covariance: FloatArray, sigma: FloatArray, factor: FloatArray, scale: FloatArray, place: IntArray, n: int
-) -> None:
-    """Covariance of the first parameters and all standard uncertainties, 0 for those that are held; n free ones."""
-    inverse = np.empty((n, n))
-    inverse_factor(factor, inverse, n)
-    product = np.dot(inverse.T, inverse)
-    sigma[:] = 0.0
-    covariance[:, :] = 0.0
-    n_kept = covariance.shape[0]
-    for i in range(n):
-        sigma[place[i]] = sqrt(product[i, i]) * scale[i]
-        if place[i] >= n_kept:
-            continue
-        for j in range(n):
-            if place[j] < n_kept:
-                covariance[place[i], place[j]] = product[i, j] * scale[i] * scale[j]
 
 
 @kernel
@@ -223,15 +243,22 @@ def _moved(
     field : rows F, F', A = ½F'', B (A weighted by line energy), A', B', A'', B'', X (escape peaks).
     A line's counts lie near its energy, so that its energy is the edge's in the last term but one.
     """
-    cumulative, slope, wider, wider_e, escaped = field[0], field[1], field[2], field[3], field[8]
-    bend, bend_e, turn, turn_e = field[4], field[5], field[6], field[7]
-    for i in range(low, high):
-        d = shift[i]
-        shape[i] = (
+    # Parts of arrays, so that every index is known to count from the start, and two loops, each over few enough arrays:
+    # the compiler then uses vectors.
+    out, d, e = shape[low:high], shift[low:high], energy[low:high]
+    cumulative, slope, wider, bend = field[0, low:high], field[1, low:high], field[2, low:high], field[4, low:high]
+    wider_e, bend_e, escaped = field[3, low:high], field[5, low:high], field[8, low:high]
+    turn, turn_e = field[6, low:high], field[7, low:high]
+    for i in range(out.size):
+        out[i] = (
             cumulative[i]
-            + d * (slope[i] + d * (wider[i] + d * (bend[i] / 3.0 + d * turn[i] / 12.0)))
-            + noise * (wider[i] + d * (bend[i] + 0.5 * d * turn[i]) + 0.25 * noise * turn[i] + 0.5 * fano * turn_e[i])
-            + fano * (wider_e[i] + d * (bend_e[i] + 0.5 * d * turn_e[i]) + 0.25 * fano * energy[i] * turn_e[i])
+            + d[i] * (slope[i] + d[i] * (wider[i] + d[i] * (bend[i] / 3.0 + d[i] * turn[i] / 12.0)))
+            + noise * (wider[i] + d[i] * (bend[i] + 0.5 * d[i] * turn[i]) + 0.25 * noise * turn[i])
+        )
+    for i in range(out.size):
+        out[i] += (
+            fano * (wider_e[i] + d[i] * (bend_e[i] + 0.5 * d[i] * turn_e[i]) + 0.25 * fano * e[i] * turn_e[i])
+            + 0.5 * noise * fano * turn_e[i]
             + escape * escaped[i]
         )
 
@@ -263,14 +290,16 @@ def _scale_rows(
     by_energy, by_gain, by_noise, by_fano = work[0], work[1], work[2], work[3]
     for i in range(shift.size):
         d = shift[i]
-        by_energy[i] = (
-            slope[i]
-            + d * (2.0 * wider[i] + d * (bend[i] + d * turn[i] / 3.0))
-            + noise * (bend[i] + d * turn[i])
-            + fano * (bend_e[i] + d * turn_e[i])
-        )
+        by_energy[i] = slope[i] + d * (2.0 * wider[i] + d * (bend[i] + d * turn[i] / 3.0))
+        by_energy[i] += noise * (bend[i] + d * turn[i])
+    for i in range(shift.size):
+        by_energy[i] += fano * (bend_e[i] + shift[i] * turn_e[i])
         by_gain[i] = channel[i] * by_energy[i]
+    for i in range(shift.size):
+        d = shift[i]
         by_noise[i] = wider[i] + d * (bend[i] + 0.5 * d * turn[i]) + 0.5 * (noise * turn[i] + fano * turn_e[i])
+    for i in range(shift.size):
+        d = shift[i]
         by_fano[i] = wider_e[i] + d * (bend_e[i] + 0.5 * d * turn_e[i]) + 0.5 * (noise + fano * energy[i]) * turn_e[i]
     _add_difference(weighted[special[0]], by_energy, root, 1.0)
     _add_difference(weighted[special[1]], by_gain, root, per_unit[0])
@@ -278,6 +307,77 @@ def _scale_rows(
     _add_difference(weighted[special[3]], by_fano, root, per_unit[2])
     if special[4] >= 0:
         _add_difference(weighted[special[4]], escaped, root, per_unit[3])
+
+
+@kernel
+def _ranges(low: IntArray, high: IntArray, first: IntArray, last: IntArray, linear: IntArray, ratio: IntArray) -> None:
+    """Channels where the rows of derivatives that belong to columns are not 0, changed in place."""
+    for c in range(first.size):
+        for j in (linear[c], ratio[c]):
+            if j >= 0:
+                low[j] = min(low[j], first[c])
+                high[j] = max(high[j], last[c] - 1)
+
+
+@summing
+def _products(
+    one: FloatArray, two: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray
+) -> tuple[float, float, float, float, float, float, float, float]:
+    """Sums of products of either of two rows with each of four."""
+    one_a = one_b = one_c = one_d = two_a = two_b = two_c = two_d = 0.0
+    for i in range(one.size):
+        one_a += one[i] * a[i]
+        one_b += one[i] * b[i]
+        one_c += one[i] * c[i]
+        one_d += one[i] * d[i]
+        two_a += two[i] * a[i]
+        two_b += two[i] * b[i]
+        two_c += two[i] * c[i]
+        two_d += two[i] * d[i]
+    return one_a, one_b, one_c, one_d, two_a, two_b, two_c, two_d
+
+
+@kernel
+def normal_matrix(matrix: FloatArray, s: int, rows: FloatArray, low: IntArray, high: IntArray) -> None:
+    """W Wᵀ as matrix s, shape (n, n, n_spectra), its lower triangle; two rows times four at a time.
+
+    low, high : rows of W, shape (n, n_channels), are 0 outside them.
+    """
+    n = rows.shape[0]
+    for i in range(0, n, 2):
+        k = min(i + 1, n - 1)
+        for j in range(0, k + 1, 4):
+            b, c, d = min(j + 1, k), min(j + 2, k), min(j + 3, k)
+            left = max(min(low[i], low[k]), min(min(low[j], low[b]), min(low[c], low[d])))
+            right = min(max(high[i], high[k]), max(max(high[j], high[b]), max(high[c], high[d])))
+            right = max(left, right)
+            found = _products(
+                rows[i, left:right],
+                rows[k, left:right],
+                rows[j, left:right],
+                rows[b, left:right],
+                rows[c, left:right],
+                rows[d, left:right],
+            )
+            matrix[i, j, s], matrix[i, b, s], matrix[i, c, s], matrix[i, d, s] = found[0], found[1], found[2], found[3]
+            matrix[k, j, s], matrix[k, b, s], matrix[k, c, s], matrix[k, d, s] = found[4], found[5], found[6], found[7]
+
+
+@kernel
+def _with_priors(
+    information: FloatArray,
+    gradient: FloatArray,
+    s: int,
+    values: FloatArray,
+    mean: FloatArray,
+    precision: FloatArray,
+) -> None:
+    """Add the priors to the normal equations of spectrum s."""
+    for i in range(mean.size):
+        for j in range(i + 1):
+            information[i, j, s] += precision[i, j]
+        for j in range(mean.size):
+            gradient[i, s] -= precision[i, j] * (values[j] - mean[j])
 
 
 @kernel
@@ -309,11 +409,11 @@ def fit_block(
     tolerance: float,
     most: int,
 ) -> None:
-    """Fit every spectrum of a block.
+    """Fit every spectrum of a block; all take a step at a time together.
 
     Results, changed in place: values, shape (n_spectra, n_parameters), start values before; sigma, the same shape;
     covariance, shape (n_spectra, n_kept, n_kept), of the first n_kept parameters; deviance, largest_step (length of
-    the last step, see `_step`; NaN for a singular problem), shape (n_spectra,).
+    the last step, see `steps`; NaN for a singular problem), shape (n_spectra,).
     counts, pile_up : shape (n_spectra, n_channels); pile_up of the stated pulse-pair time.
     used : shape (n_channels,), 1 for channels that take part, else 0.
     fields : shape (n_columns, 9, n_channels + 1), see `_moved`; first, last : edges where each column's counts are.
@@ -326,25 +426,36 @@ def fit_block(
     The derivatives by columns beyond n_lines, which are smooth, are taken as they are at the reference.
     A start that explains the counts badly is improved with weights from the counts themselves first.
     """
-    n_par, n, n_columns = values.shape[1], counts.shape[1], first.size
+    n_spectra, n_par, n, n_columns = values.shape[0], values.shape[1], counts.shape[1], first.size
     amplitude = np.empty(n_columns)
     total, work = np.zeros((9, n + 1)), np.zeros((4, n + 1))
     shift, shape = np.zeros(n + 1), np.zeros(n + 1)
     weighted = np.zeros((n_par, n))
-    expected, root = np.zeros(n), np.zeros(n)
-    gradient, step, factor = np.zeros(n_par), np.zeros(n_par), np.zeros((n_par, n_par))
-    scale, place = np.zeros(n_par), np.zeros(n_par, dtype=np.int64)
-    trial, moves = np.zeros(n_par), np.zeros(5)
-    held = np.zeros(n_par, dtype=np.bool_)
+    expected, root, rest = np.zeros(n), np.zeros(n), np.zeros(n)
+    information, factor = np.zeros((n_par, n_par, n_spectra)), np.zeros((n_par, n_par, n_spectra))
+    gradient, step, scale = np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra))
+    held = np.zeros((n_par, n_spectra), dtype=np.bool_)
+    trial, moves, objective = np.zeros(n_par), np.zeros(5), np.full(n_spectra, np.inf)
+    done = np.zeros(n_spectra, dtype=np.bool_)
+    low, high = np.full(n_par, n), np.zeros(n_par, dtype=np.int64)
+    _ranges(low, high, first, last, linear, ratio)
+    for s in range(n_spectra):
+        largest_step[s] = np.inf
+    for k in special:
+        if k >= 0:
+            low[k], high[k] = 0, n
     ip = special[5]
     n_used = used.sum()
-    for s in range(values.shape[0]):
-        p = values[s]
-        objective = np.inf
-        done = False
-        n_free = -1
-        largest_step[s] = np.nan
-        for iteration in range(most + 1):
+    for iteration in range(most + 1):
+        pending = False
+        for s in range(n_spectra):
+            if done[s]:
+                continue
+            p = values[s]
+            last_look = iteration == most or not largest_step[s] >= tolerance
+            for j in range(n_par):
+                trial[j] = p[j]
+                p[j] = max(p[j] + step[j, s], lower[j])
             # Expected counts at p; a step that makes the objective worse is shortened.
             for attempt in range(_TRIALS):
                 _amplitudes(amplitude, p, linear, ratio, unit)
@@ -354,63 +465,63 @@ def fit_block(
                     shift[i] = moves[0] + moves[1] * per_unit[0] * channel[i]
                 noise, fano, escape = moves[2] * per_unit[1], moves[3] * per_unit[2], moves[4] * per_unit[3]
                 _totals(total, amplitude, fields, first, last, n_lines)
-                _moved(shape, total, 0, n + 1, shift, energy, noise, fano, escape)
+                _moved(shape, total, np.int64(0), n + 1, shift, energy, noise, fano, escape)
                 pairs = 1.0 + p[ip] if ip >= 0 else 1.0
                 for i in range(n):
                     expected[i] = shape[i + 1] - shape[i] + pairs * pile_up[s, i]
-                new = _deviance(counts[s], expected, used) + _away(p, mean, precision)
-                if iteration == 0 or new <= objective + _SAME_OBJECTIVE or attempt == _TRIALS - 1:
+                new = _deviance(counts[s], expected, used)
+                deviance[s] = new
+                new += _away(p, mean, precision)
+                if iteration == 0 or new <= objective[s] + _SAME_OBJECTIVE or attempt == _TRIALS - 1:
                     break
                 for j in range(n_par):
-                    step[j] *= 0.3
-                    p[j] = max(trial[j] + step[j], lower[j])
-            objective = new
-            if done or iteration == most:
-                break
-            by_counts = iteration == 0 and objective > _BAD_START * n_used
+                    step[j, s] *= 0.3
+                    p[j] = max(trial[j] + step[j, s], lower[j])
+            objective[s] = new
+            if last_look:
+                done[s] = True
+                continue
+            pending = True
+            by_counts = iteration == 0 and new > _BAD_START * n_used
             for i in range(n):
                 root[i] = used[i] / sqrt(max(counts[s, i], 1.0) if by_counts else max(expected[i], _LEAST))
-            weighted[:, :] = 0.0
+            for j in range(n_par):
+                for i in range(low[j], high[j]):
+                    weighted[j, i] = 0.0
             for c in range(n_columns):
-                low, high = first[c], last[c]
-                if high - low < 2:
+                left, right = first[c], last[c]
+                if right - left < 2:
                     continue
-                weights = root[low : high - 1]
+                weights = root[left : right - 1]
                 if c >= n_lines:
-                    _add_difference(weighted[linear[c], low : high - 1], fields[c, 0, low:high], weights, unit[c])
+                    _add_difference(weighted[linear[c], left : right - 1], fields[c, 0, left:right], weights, unit[c])
                     continue
-                _moved(shape, fields[c], low, high, shift, energy, noise, fano, escape)
-                moved = shape[low:high]
+                _moved(shape, fields[c], left, right, shift, energy, noise, fano, escape)
+                moved = shape[left:right]
                 grown = 1.0 + p[ratio[c]] if ratio[c] >= 0 else 1.0
-                _add_difference(weighted[linear[c], low : high - 1], moved, weights, unit[c] * grown)
+                _add_difference(weighted[linear[c], left : right - 1], moved, weights, unit[c] * grown)
                 if ratio[c] >= 0:
                     by_ratio = p[linear[c]] * unit[c]
-                    _add_difference(weighted[ratio[c], low : high - 1], moved, weights, by_ratio)
+                    _add_difference(weighted[ratio[c], left : right - 1], moved, weights, by_ratio)
             _scale_rows(weighted, total, work, shift, energy, channel, root, noise, fano, per_unit, special)
             for i in range(n):
-                if ip >= 0:
+                rest[i] = root[i] * (counts[s, i] - max(expected[i], _LEAST))
+            if ip >= 0:
+                for i in range(n):
                     weighted[ip, i] = root[i] * pile_up[s, i]
-                root[i] *= counts[s, i] - max(expected[i], _LEAST)
-            information = np.dot(weighted, weighted.T)
-            gradient[:] = np.dot(weighted, root)
-            for i in range(n_par):
+            normal_matrix(information, s, weighted, low, high)
+            gradient[:, s] = np.dot(weighted, rest)
+            _with_priors(information, gradient, s, p, mean, precision)
+            for j in range(n_par):
+                held[j, s] = fixed[j] or (p[j] <= lower[j] and gradient[j, s] < 0.0)
+        if not pending:
+            break
+        steps(step, largest_step, factor, scale, information, gradient, held)
+        for s in range(n_spectra):
+            if isnan(largest_step[s]):
                 for j in range(n_par):
-                    information[i, j] += precision[i, j]
-                    gradient[i] -= precision[i, j] * (p[j] - mean[j])
-            for j in range(n_par):
-                held[j] = fixed[j] or (p[j] <= lower[j] and gradient[j] < 0.0)
-            n_free, length = _step(information, gradient, held, step, factor, scale, place)
-            if n_free < 0:
-                largest_step[s] = np.nan
-                break
-            for j in range(n_par):
-                trial[j] = p[j]
-                p[j] = max(p[j] + step[j], lower[j])
-            largest_step[s] = length
-            done = length < tolerance
-        deviance[s] = _deviance(counts[s], expected, used)
-        if n_free >= 0:
-            _covariance(covariance[s], sigma[s], factor, scale, place, n_free)
+                    step[j, s] = 0.0
+    _covariances(covariance, sigma, factor, scale, largest_step)
 
 
 @kernel
@@ -418,11 +529,10 @@ def fit_linear_block(
     values: FloatArray,
     sigma: FloatArray,
     covariance: FloatArray,
-    deviance: FloatArray,
+    expected: FloatArray,
     largest_step: FloatArray,
     counts: FloatArray,
     offset: FloatArray,
-    n_used: int,
     columns: FloatArray,
     products: FloatArray,
     pair: IntArray,
@@ -435,71 +545,76 @@ def fit_linear_block(
     """Fit the amplitudes of fixed columns to every spectrum of a block, all spectra of a step in one matrix product.
 
     Results, changed in place: values, sigma, shape (n_spectra, n); covariance, shape (n_spectra, n_kept, n_kept), of
-    the first n_kept; deviance, largest_step, shape (n_spectra,).
+    the first n_kept; expected, shape (n_channels, n_spectra); largest_step, shape (n_spectra,).
     counts, offset : shape (n_channels, n_spectra).
-    columns : shape (n, n_channels); n_used : channels that are no padding.
+    columns : shape (n, n_channels).
     products : shape (n_rows, length), products of two columns in one segment of channels; pair : row of the lower
-        triangle, i (i + 1) / 2 + j, each belongs to; segment_row : first row of every segment, and the number of rows.
-    mean, precision : priors. The first step is weighted by the counts, the others by the expectation.
+        triangle, i n + j, each belongs to; segment_row : first row of every segment, and the number of rows.
+    mean, precision : priors. A start that explains the counts badly is improved with weights from the counts first.
     """
-    n = columns.shape[0]
-    n_spectra, length = counts.shape[1], products.shape[1]
-    expected = offset + np.dot(columns.T, np.ascontiguousarray(values.T))
+    n, n_spectra, length = columns.shape[0], counts.shape[1], products.shape[1]
     weight, rest = np.empty_like(counts), np.empty_like(counts)
-    triangle = np.empty((n * (n + 1) // 2, n_spectra))
-    information, factor = np.empty((n, n)), np.empty((n_spectra, n, n))
-    step, scale, place = np.empty(n), np.empty((n_spectra, n)), np.zeros(n, dtype=np.int64)
-    free = np.zeros(n, dtype=np.bool_)
-    for iteration in range(most):
-        _weigh(weight, rest, counts, expected, iteration == 0)
-        triangle[:, :] = 0.0
+    information, factor = np.zeros((n, n, n_spectra)), np.empty((n, n, n_spectra))
+    triangle = information.reshape(n * n, n_spectra)
+    step, scale = np.empty((n, n_spectra)), np.empty((n, n_spectra))
+    held = np.zeros((n, n_spectra), dtype=np.bool_)
+    by_counts = np.zeros(n_spectra, dtype=np.bool_)
+    _expect(expected, offset, columns, values)
+    _start_is_bad(by_counts, counts, expected)
+    for _ in range(most):
+        _weigh(weight, rest, counts, expected, by_counts)
+        information[:, :, :] = 0.0
         for k in range(segment_row.size - 1):
             low, high = segment_row[k], segment_row[k + 1]
             found = np.dot(products[low:high], weight[k * length : (k + 1) * length])
             for r in range(low, high):
-                triangle[pair[r]] += found[r - low]
-        gradient = np.ascontiguousarray(np.dot(columns, rest).T)
+                for s in range(n_spectra):
+                    triangle[pair[r], s] += found[r - low, s]
+        gradient = np.dot(columns, rest)
+        for s in range(n_spectra):
+            _with_priors(information, gradient, s, values[s], mean, precision)
+        steps(step, largest_step, factor, scale, information, gradient, held)
         all_done = True
         for s in range(n_spectra):
-            for i in range(n):
-                for j in range(i + 1):
-                    information[i, j] = triangle[i * (i + 1) // 2 + j, s] + precision[i, j]
-                for j in range(n):
-                    gradient[s, i] -= precision[i, j] * (values[s, j] - mean[j])
-            n_free, largest_step[s] = _step(information, gradient[s], free, step, factor[s], scale[s], place)
-            if n_free < 0:
-                largest_step[s] = np.nan
+            if isnan(largest_step[s]):
                 continue
             for i in range(n):
-                values[s, i] += step[i]
-            all_done = all_done and iteration > 0 and largest_step[s] < tolerance
-        expected = offset + np.dot(columns.T, np.ascontiguousarray(values.T))
+                values[s, i] += step[i, s]
+            all_done = all_done and largest_step[s] < tolerance and not by_counts[s]
+            by_counts[s] = False
+        _expect(expected, offset, columns, values)
         if all_done:
             break
-    for s in range(n_spectra):
-        if not np.isnan(largest_step[s]):
-            _covariance(covariance[s], sigma[s], factor[s], scale[s], place, n)
-            deviance[s] = _deviance_of(counts, expected, s, n_used)
+    _covariances(covariance, sigma, factor, scale, largest_step)
 
 
 @kernel
-def _weigh(weight: FloatArray, rest: FloatArray, counts: FloatArray, expected: FloatArray, by_counts: bool) -> None:
+def _expect(expected: FloatArray, offset: FloatArray, columns: FloatArray, values: FloatArray) -> None:
+    """Expected counts of fixed columns, at least the smallest there are."""
+    found = np.dot(columns.T, np.ascontiguousarray(values.T))
+    for i in range(offset.shape[0]):
+        for s in range(offset.shape[1]):
+            expected[i, s] = max(offset[i, s] + found[i, s], _LEAST)
+
+
+@kernel
+def _start_is_bad(bad: NDArray[np.bool_], counts: FloatArray, expected: FloatArray) -> None:
+    """Mark spectra whose start explains the counts badly: Σ (n - μ)²/μ above `_BAD_START` per channel."""
+    misfit = np.zeros(bad.size)
+    for i in range(counts.shape[0]):
+        for s in range(counts.shape[1]):
+            away = counts[i, s] - expected[i, s]
+            misfit[s] += away * away / expected[i, s]
+    for s in range(bad.size):
+        bad[s] = misfit[s] > _BAD_START * counts.shape[0]
+
+
+@kernel
+def _weigh(
+    weight: FloatArray, rest: FloatArray, counts: FloatArray, expected: FloatArray, by_counts: NDArray[np.bool_]
+) -> None:
     """Weights, and weighted differences between counts and expectation."""
     for i in range(counts.shape[0]):
-        w, d, n, m = weight[i], rest[i], counts[i], expected[i]
-        for s in range(n.size):
-            mu = max(m[s], _LEAST)
-            w[s] = 1.0 / (max(n[s], 1.0) if by_counts else mu)
-            d[s] = w[s] * (n[s] - mu)
-
-
-@kernel
-def _deviance_of(counts: FloatArray, expected: FloatArray, s: int, n_used: int) -> float:
-    """Deviance of spectrum s of arrays of shape (n_channels, n_spectra)."""
-    total = 0.0
-    for i in range(n_used):
-        mu = max(expected[i, s], _LEAST)
-        total += mu - counts[i, s]
-        if counts[i, s] > 0.0:
-            total += counts[i, s] * log(counts[i, s] / mu)
-    return 2.0 * total
+        for s in range(counts.shape[1]):
+            weight[i, s] = 1.0 / (max(counts[i, s], 1.0) if by_counts[s] else expected[i, s])
+            rest[i, s] = weight[i, s] * (counts[i, s] - expected[i, s])
