@@ -465,7 +465,7 @@ def fit_block(
                     shift[i] = moves[0] + moves[1] * per_unit[0] * channel[i]
                 noise, fano, escape = moves[2] * per_unit[1], moves[3] * per_unit[2], moves[4] * per_unit[3]
                 _totals(total, amplitude, fields, first, last, n_lines)
-                _moved(shape, total, np.int64(0), n + 1, shift, energy, noise, fano, escape)
+                _moved(shape, total, int(np.int64(0)), n + 1, shift, energy, noise, fano, escape)
                 pairs = 1.0 + p[ip] if ip >= 0 else 1.0
                 for i in range(n):
                     expected[i] = shape[i + 1] - shape[i] + pairs * pile_up[s, i]
