@@ -16,10 +16,18 @@ FloatArray = NDArray[np.float64]
 
 
 class FitVerdict(StrEnum):
-    """What a fit is worth."""
+    """What a fit is worth.
+
+    NOT_DETERMINED : the data leave a parameter open; it was held at its prior mean, and the uncertainty of an area that
+        is concerned is all counts of the spectrum.
+    """
 
     GOOD = "good"
+    NOT_DETERMINED = "not determined"
+    SATURATED = "saturated"
     POOR = "poor fit"
+    AT_BOUND = "parameter at bound"
+    RESIDUAL_STRUCTURE = "residual structure"
     ENERGY_SCALE_OFF = "energy scale off"
     RESOLUTION_OFF = "resolution off"
     NOT_CONVERGED = "not converged"

@@ -66,6 +66,18 @@ class FitError(XrfreeError):
     """A spectrum that cannot be fitted; the message names the reason."""
 
 
+class NotDeterminedError(FitError):
+    """Data that leave parameters open; `parameters` names those that are, the first being the least determined."""
+
+    def __init__(self, message: str, parameters: tuple[str, ...] = ()) -> None:
+        self.parameters = parameters
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        """Keep the parameters when the error travels between processes."""
+        return (type(self), (self.args[0], self.parameters))
+
+
 class CalibrationError(XrfreeError):
     """A calibration that the standards do not determine, or that does not belong to this measurement."""
 

@@ -16,7 +16,7 @@ _SEARCH_KEV = {"Kα": 0.06, "Lα": 0.05}
 # A scale that puts a line further away is worth a word: a tenth of the width of a peak, and as much again for the
 # uneven bottom on which scattered lines stand.
 _NOTABLE_KEV = 0.025
-_HIGH_DEAD_TIME = 0.5
+HIGHEST_DEAD_TIME = 0.5
 _CEILINGS = (2**16 - 1, 2**24 - 1, 2**31 - 1, 2**32 - 1)
 _WINDOW_KEV = 0.5
 _LEAST_COUNTS = 1000
@@ -27,7 +27,7 @@ def plausibility_notes(spectrum: Spectrum) -> tuple[str, ...]:
     return (
         *_line_notes(spectrum),
         *_time_notes(spectrum),
-        *_saturation_notes(spectrum),
+        *saturation_notes(spectrum),
         *_voltage_notes(spectrum),
     )
 
@@ -83,19 +83,26 @@ def _peak_kev(spectrum: Spectrum, expected_kev: float, search_kev: float) -> flo
 
 
 def _time_notes(spectrum: Spectrum) -> list[str]:
-    dead = spectrum.dead_time_fraction
-    if dead == 0.0:
+    if spectrum.dead_time_fraction == 0.0:
         return ["live time equals real time: either they are not told apart, or nothing was counted"]
-    if dead > _HIGH_DEAD_TIME:
-        return [f"the dead time is {100 * dead:.0f} %: pile-up, and the live time itself, are to be doubted"]
     return []
 
 
-def _saturation_notes(spectrum: Spectrum) -> list[str]:
-    top = int(spectrum.counts.max())
-    if top in _CEILINGS:
-        return [f"the highest channel holds {top} counts, just what a recorder of limited length can hold"]
-    return []
+def saturation_notes(spectrum: Spectrum) -> list[str]:
+    """Signs that counts are missing: a long dead time, a channel that is full."""
+    notes = []
+    dead = spectrum.dead_time_fraction
+    if dead > HIGHEST_DEAD_TIME:
+        notes.append(f"the dead time is {100 * dead:.0f} %: pile-up, and the live time itself, are to be doubted")
+    full = full_channel_note(int(spectrum.counts.max(initial=0)))
+    return [*notes, full] if full else notes
+
+
+def full_channel_note(highest: int) -> str:
+    """What the highest counts of a channel say of the recorder; empty if nothing."""
+    if highest in _CEILINGS:
+        return f"the highest channel holds {highest} counts, just what a recorder of limited length can hold"
+    return ""
 
 
 def _voltage_notes(spectrum: Spectrum) -> list[str]:

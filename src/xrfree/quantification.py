@@ -16,7 +16,7 @@ from xrfree.atomic import TABLES
 from xrfree.calibration import Calibration
 from xrfree.closure import specimen_elements, whole_composition
 from xrfree.composition import Composition
-from xrfree.errors import CalibrationError, DomainError, NotConvergedError
+from xrfree.errors import CalibrationError, DomainError, FitError, NotConvergedError
 from xrfree.fit import FitSettings, JointPrior, Prior, RegionFit, Templates, fit_spectrum
 from xrfree.instrument import Instrument
 from xrfree.method import Method, Region, split_group
@@ -282,19 +282,20 @@ def _fit_regions(
         groups = [g for g in (*region.quantified, *region.accompanying) if g not in known]
         expected = templates(prepared.models[region.condition], whole, specimen.areal_density_g_cm2, groups)
         start = starts.get(region.name)
-        fits.append(
-            fit_spectrum(
-                spectrum,
-                expected,
-                response=prepared.instrument.responses[region.condition],
-                crystal=prepared.instrument.detector.crystal,
-                settings=region_settings(region, prepared, seen, spectrum, expected, first=start is None),
-                region=region.name,
-                ratio_prior=prepared.ratio_prior,
-                offset=_lines_of(earlier, known),
-                start=start,
-            )
+        fit = fit_spectrum(
+            spectrum,
+            expected,
+            response=prepared.instrument.responses[region.condition],
+            crystal=prepared.instrument.detector.crystal,
+            settings=region_settings(region, prepared, seen, spectrum, expected, first=start is None),
+            region=region.name,
+            ratio_prior=prepared.ratio_prior,
+            offset=_lines_of(earlier, known),
+            start=start,
         )
+        if fit.areas.verdict is FitVerdict.NOT_DETERMINED:
+            raise FitError(f"{measurement.specimen}, region {region.name}: {fit.areas.reason}")
+        fits.append(fit)
     return tuple(fits)
 
 

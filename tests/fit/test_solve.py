@@ -374,31 +374,6 @@ def test_wrong_resolution_gives_that_verdict(band: Band) -> None:
     assert areas.verdict is FitVerdict.RESOLUTION_OFF
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_two_identical_groups_are_refused_with_both_names(band: Band, seed: int) -> None:
-    twins = band.templates_of(("La L", "Ce L", "La L"), ("La L", "Ce L", "Ac L"))
-    with pytest.raises(FitError, match=r"cannot tell .*the area of (La|Ac) L.* from .*the area of (La|Ac) L"):
-        fit_spectrum(
-            band.drawn(seed),
-            twins,
-            response=band.response,
-            crystal="Si",
-            settings=band.settings,
-            region="band",
-        )
-
-
-def test_group_without_counts_in_the_range_is_refused_by_name(band: Band) -> None:
-    with pytest.raises(FitError, match=r"do not determine the area of Si K"):
-        fit_spectrum(
-            band.drawn(0),
-            band.templates_of((*band.groups, "Si K")),
-            response=band.response,
-            crystal="Si",
-            settings=band.settings,
-        )
-
-
 @pytest.mark.parametrize("factor", [0.0, 1e-4])
 def test_few_counts_are_refused_with_their_number(band: Band, factor: float) -> None:
     with pytest.raises(FitError, match=r"region band: \d+ counts in the fitted range, at least 500"):

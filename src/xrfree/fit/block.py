@@ -19,12 +19,23 @@ from xrfree.areas import FitVerdict
 from xrfree.errors import DomainError, FitError
 from xrfree.fit.inputs import FitSettings, Templates
 from xrfree.fit.model import SpectrumModel, moved_response
-from xrfree.fit.region import FEWEST_COUNTS, SAME_PAIRS, renewing, too_few, verdict_of
+from xrfree.fit.region import (
+    FEWEST_COUNTS,
+    LEAST_SURVIVAL,
+    SAME_PAIRS,
+    Undetermined,
+    renewing,
+    solved_where_determined,
+    too_fast,
+    too_few,
+    verdict_of,
+)
 from xrfree.fit.response import moves, strongest, summed
 from xrfree.fit.solve import JointPrior, Problem, solve
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.block import fit_block, fit_linear_block
 from xrfree.method import Background
+from xrfree.plausibility import full_channel_note
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Spectrum
 
 FloatArray = NDArray[np.float64]
@@ -121,12 +132,15 @@ def fit_spectra(
             f"all spectra together hold {model.counts.sum():.0f} counts, at least {FEWEST_COUNTS} are needed"
         )
     priors = [] if ratio_prior is None else [ratio_prior]
-    reference = solve([model], priors=priors, after_step=renewing(model, {})).of(0)
-    task = _Task(model=model, problem=Problem([model], frozenset(), priors), reference=reference)
+    solution, undetermined = solved_where_determined(
+        lambda held: solve([model], priors=priors, held=held, after_step=renewing(model, {}))
+    )
+    problem = Problem([model], frozenset(), priors, undetermined.held)
+    task = _Task(model=model, problem=problem, reference=solution.of(0))
     result = _Part.empty(table.shape[0], len(model.names), len(templates.groups))
     task.fit(result, table, times, np.arange(table.shape[0]))
     _fit_far(task, result, table, times)
-    return task.judged(result)
+    return task.judged(result, undetermined, _saturation(table, times, response))
 
 
 def _fit_far(task: _Task, result: _Part, table: NDArray[np.generic], times: FloatArray) -> None:
@@ -146,6 +160,16 @@ def _fit_far(task: _Task, result: _Part, table: NDArray[np.generic], times: Floa
             reference = dict(zip(task.model.names, values.tolist(), strict=True))
             near = _Task(model=task.model, problem=task.problem, reference=reference)
             near.fit(result, table, times, some)
+
+
+def _saturation(table: NDArray[np.generic], times: FloatArray, response: Response) -> list[str]:
+    """Why counts are missing in each spectrum; empty where none are."""
+    survival = np.exp(-response.pulse_pair_time_s * table.sum(axis=1) / times)
+    highest = table.max(axis=1)
+    return [
+        "; ".join(filter(None, (full_channel_note(int(top)), too_fast(left) if left < LEAST_SURVIVAL else "")))
+        for top, left in zip(highest, survival.tolist(), strict=True)
+    ]
 
 
 class _Task:
@@ -307,20 +331,23 @@ class _Task:
         shape = np.maximum(found / times[:, None], 0.0)[:, model.span]
         return np.ascontiguousarray(model.response.pulse_pair_time_s * shape)
 
-    def judged(self, result: _Part) -> BlockFit:
-        """All spectra with their verdicts."""
+    def judged(self, result: _Part, undetermined: Undetermined, saturation: list[str]) -> BlockFit:
+        """All spectra with their verdicts; saturation : why counts are missing in each, empty where none are."""
         model = self.model
+        result.covariance[:] += np.diag(undetermined.variance(model, "0/"))
         judged = [
             (FitVerdict.TOO_FEW_COUNTS, too_few(counts))
             if counts < FEWEST_COUNTS
             else verdict_of(
                 dict(zip(model.names, values.tolist(), strict=True)),
-                model.settings,
+                model,
                 float(reduced),
                 converged=bool(step < TOLERANCE),
+                saturation=full,
+                undetermined=undetermined,
             )
-            for counts, values, reduced, step in zip(
-                result.fitted_counts, result.values, result.deviance, result.largest_step, strict=True
+            for counts, values, reduced, step, full in zip(
+                result.fitted_counts, result.values, result.deviance, result.largest_step, saturation, strict=True
             )
         ]
         return BlockFit(

@@ -43,7 +43,7 @@ _FREED_RATIO_SIGMA = 1.0
 """Prior of a line ratio that a method frees: it decides only where the group is absent, and the ratio means nothing."""
 _LEAST_PAIRED = 1e-4
 """Share of a spectrum's counts below which a line is taken as counted in pile-up, electronic noise and all."""
-_LOWER_BOUNDS = {"noise": -0.98, "fano": -0.9, "width_k": -0.9, "width_l": -0.9, "escape": -1.0, "pile_up": -1.0}
+LOWER_BOUNDS = {"noise": -0.98, "fano": -0.9, "width_k": -0.9, "width_l": -0.9, "escape": -1.0, "pile_up": -1.0}
 """Where a response stops being one: relative changes that leave a fiftieth of noise², a tenth of widths, and nothing
 of escape and pile-up."""
 
@@ -77,7 +77,7 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
 
 
 def _grown(name: str, change: Mapping[str, float]) -> float:
-    return 1.0 + max(change.get(name, 0.0), _LOWER_BOUNDS[name])
+    return 1.0 + max(change.get(name, 0.0), LOWER_BOUNDS[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ class SpectrumModel:
         """Lowest value a parameter may take."""
         if name.startswith("area:") and self.settings.non_negative:
             return 0.0
-        return _LOWER_BOUNDS.get(name, -np.inf)
+        return LOWER_BOUNDS.get(name, -np.inf)
 
     def _pile_up(self, sharp: FloatArray | None, zero_channel: float) -> FloatArray:
         """Counts of pairs per second of pulse-pair time, shape (n_channels,).

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.areas import FitCurve, FitVerdict, NetAreas
-from xrfree.errors import FitError
+from xrfree.errors import FitError, NotDeterminedError
 from xrfree.fit.inputs import FitSettings, Templates
-from xrfree.fit.model import SpectrumModel
-from xrfree.fit.residual import UnmodelledLine, unmodelled_lines
-from xrfree.fit.solve import JointPrior, Solution, solve, variances_without
+from xrfree.fit.model import LOWER_BOUNDS, SpectrumModel
+from xrfree.fit.residual import UnmodelledLine, structure, unmodelled_lines
+from xrfree.fit.solve import JointPrior, Solution, in_words, solve, variances_without
 from xrfree.instrument import Response
+from xrfree.plausibility import saturation_notes
 from xrfree.shown import Shown
 from xrfree.spectrum import Spectrum
 
@@ -26,6 +27,8 @@ SAME_PAIRS = 0.003
 _LAST_RENEWAL = 6
 LARGEST_SHIFT_KEV = 0.05
 POOR_REDUCED_DEVIANCE = 6.0
+LEAST_SURVIVAL = 0.8
+"""Least share of counts that pile-up may leave in their lines: below, pairs of pairs matter, which nothing models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,36 @@ class RegionFit(Shown):
     def lines(self) -> FloatArray:
         """Expected counts of each line group with its escape peaks, shape (n_groups, n_channels)."""
         return self.model.lines_everywhere(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undetermined:
+    """Parameters that the data leave open.
+
+    parameters : full names of all that are concerned; held : of those that were held; reasons : a sentence for each.
+    """
+
+    parameters: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    reasons: tuple[str, ...] = ()
+
+    def variance(self, model: SpectrumModel, own: str) -> FloatArray:
+        """Square of all counts for areas that are concerned, 0 for the others, shape (n_groups,); own : as in "0/"."""
+        open_areas = [f"{own}area:{group}" in self.parameters for group in model.templates.groups]
+        return np.where(open_areas, float(model.spectrum.total_counts) ** 2, 0.0)
+
+    def and_also(self, problem: NotDeterminedError) -> Undetermined:
+        """These parameters, and those of another attempt; raises it again when it names nothing new."""
+        if not problem.parameters or problem.parameters[0] in self.held:
+            raise problem
+        return Undetermined(
+            parameters=self.parameters.union(problem.parameters),
+            held=self.held | {problem.parameters[0]},
+            reasons=(*self.reasons, str(problem)),
+        )
+
+
+DETERMINED = Undetermined()
 
 
 def fit_spectrum(
@@ -64,7 +97,9 @@ def fit_spectrum(
     offset : shape (n_channels,), counts of lines that were fitted elsewhere.
     start : parameters of an earlier, similar fit.
 
-    Raises FitError when a parameter is not determined, or when the region holds too few counts.
+    A parameter that the data do not determine is held at its prior mean, and the verdict names it.
+
+    Raises FitError when the region holds too few counts, or no line group at all.
     """
     if not templates.groups:
         raise FitError(f"region {region}: the tube excites none of the line groups asked for")
@@ -76,13 +111,24 @@ def fit_spectrum(
         model.sharpened({name: start.get(name, 0.0) for name in model.names})
     priors = [] if ratio_prior is None else [ratio_prior]
     first = {f"0/{name}": value for name, value in (start or {}).items()}
-    solution = solve([model], priors=priors, start=first, after_step=renewing(model, start or {}))
-    values = solution.of(0)
+    solution, undetermined = solved_where_determined(
+        lambda held: solve([model], priors=priors, held=held, start=first, after_step=renewing(model, start or {}))
+    )
     return RegionFit(
-        areas=net_areas(model, solution, 0, region, priors),
-        values=values,
+        areas=net_areas(model, solution, 0, region, priors, undetermined=undetermined),
+        values=solution.of(0),
         model=model,
     )
+
+
+def solved_where_determined(attempt: Callable[[frozenset[str]], Solution]) -> tuple[Solution, Undetermined]:
+    """Solution with parameters held that the data do not determine, and which they are; attempt : solves with them."""
+    undetermined = DETERMINED
+    while True:
+        try:
+            return attempt(undetermined.held), undetermined
+        except NotDeterminedError as problem:
+            undetermined = undetermined.and_also(problem)
 
 
 def too_few(counts: float) -> str:
@@ -120,6 +166,7 @@ def net_areas(
     region: str,
     priors: Sequence[JointPrior],
     shared: frozenset[str] = frozenset(),
+    undetermined: Undetermined = DETERMINED,
 ) -> NetAreas:
     """Net areas of one of the spectra of a solution."""
     groups = model.templates.groups
@@ -129,18 +176,29 @@ def net_areas(
     sigma = np.sqrt(np.maximum(np.diag(solution.covariance), 0.0))
     reduced = solution.deviance[spectrum] / max(model.counts.size - len(index), 1)
     evaluation = solution.evaluations[spectrum]
-    verdict, reason = verdict_of(values, model.settings, reduced, converged=solution.converged)
     curve = _curve(model, values, solution.expected[spectrum], evaluation.lines)
+    verdict, reason = verdict_of(
+        values,
+        model,
+        reduced,
+        converged=solution.converged,
+        saturation=saturation_of(model),
+        undetermined=undetermined,
+    )
     if verdict in (FitVerdict.POOR, FitVerdict.RESOLUTION_OFF, FitVerdict.NOT_CONVERGED):
-        missing = _missing(model, curve)
-        reason = "; ".join([reason, *(line.explain() for line in missing[:3])])
+        reason = "; ".join([reason, *(line.explain() for line in _missing(model, curve)[:3])])
+    elif verdict is FitVerdict.GOOD:
+        reason = structure(_missing(model, curve), curve.counts, curve.expected, reduced)
+        verdict = FitVerdict.RESIDUAL_STRUCTURE if reason else verdict
+    unknown = undetermined.variance(model, own)
+    without = variances_without(model, evaluation, values, priors, undetermined.held)
     return NetAreas(
         condition=model.spectrum.condition.name,
         region=region,
         groups=groups,
         area=solution.values[index],
-        covariance=solution.covariance[np.ix_(index, index)],
-        variance_at_zero=variances_without(model, evaluation, values, priors),
+        covariance=solution.covariance[np.ix_(index, index)] + np.diag(unknown),
+        variance_at_zero=without + unknown,
         live_time_s=model.spectrum.live_time_s,
         survival=model.survival,
         reduced_deviance=reduced,
@@ -173,13 +231,39 @@ def _curve(model: SpectrumModel, values: Mapping[str, float], expected: FloatArr
     )
 
 
+def saturation_of(model: SpectrumModel) -> str:
+    """Why counts are missing in a spectrum; empty where none are."""
+    notes = saturation_notes(model.spectrum)
+    if model.survival < LEAST_SURVIVAL:
+        notes.append(too_fast(model.survival))
+    return "; ".join(notes)
+
+
+def too_fast(survival: float) -> str:
+    """What is wrong with a spectrum of which pile-up leaves only so much in its lines."""
+    return (
+        f"pile-up takes {100.0 * (1.0 - survival):.0f} % of the counts out of their lines, more than can be corrected; "
+        "lower the tube current"
+    )
+
+
 def verdict_of(
-    values: Mapping[str, float], settings: FitSettings, reduced_deviance: float, *, converged: bool
+    values: Mapping[str, float],
+    model: SpectrumModel,
+    reduced_deviance: float,
+    *,
+    converged: bool,
+    saturation: str = "",
+    undetermined: Undetermined = DETERMINED,
 ) -> tuple[FitVerdict, str]:
     """First of the reasons that applies."""
+    if undetermined.parameters:
+        return FitVerdict.NOT_DETERMINED, "; ".join(undetermined.reasons)
+    if saturation:
+        return FitVerdict.SATURATED, saturation
     if not converged:
         return FitVerdict.NOT_CONVERGED, "the fit did not settle; the spectrum is not what the method expects"
-    ends = [end for ends in settings.ranges_kev for end in ends]
+    ends = [end for ends in model.settings.ranges_kev for end in ends]
     shift = values["zero"] + values["gain"] * sum(ends) / len(ends)
     if abs(shift) > LARGEST_SHIFT_KEV:
         return (
@@ -192,5 +276,12 @@ def verdict_of(
         return (
             FitVerdict.POOR,
             f"reduced deviance {reduced_deviance:.1f}: something in the spectrum is not in the method",
+        )
+    bound = [name for name, lowest in LOWER_BOUNDS.items() if values.get(name, 0.0) <= lowest]
+    if bound:
+        return (
+            FitVerdict.AT_BOUND,
+            f"{' and '.join(map(in_words, bound))} went to the limit of what has a meaning; the detector, or the "
+            "method's lines, are not those of this spectrum",
         )
     return FitVerdict.GOOD, ""

@@ -24,6 +24,11 @@ LEAST_SIGNIFICANCE = 6.0
 """Standard uncertainties from which on a residual peak is reported: a spectrum has some hundred places to look at."""
 MOST_LINES = 5
 _SERIES = {"K": ("K-L3", 11, 92), "L": ("L3-M5", 30, 92)}
+_REACH_SIGMA = 4.0
+LEAST_MISFIT = 4.0
+"""Reduced deviance from which on runs of residuals are looked at: less is in the uncertainties."""
+_LEAST_RUNS = 1e-6
+_NOT_IN_NATURE = frozenset({"Tc", "Pm", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Pa"})
 _NEAR = 0.35
 """Distance in σ within which a peak may be a tabulated line."""
 
@@ -65,12 +70,10 @@ def unmodelled_lines(
     found: list[UnmodelledLine] = []
     rest = counts - expected
     variance = np.maximum(expected, 1.0)
-    width = np.gradient(energy_kev)
-    u = (energy_kev[:, None] - energy_kev) / sigma_kev
-    shapes = np.where(np.abs(u) < 4.0, np.exp(-0.5 * u * u) / (np.sqrt(2.0 * np.pi) * sigma_kev), 0.0) * width[:, None]
-    information = (shapes**2 / variance[:, None]).sum(axis=0)
+    near, shapes = _shapes(energy_kev, sigma_kev)
+    information = (shapes**2 / variance[near]).sum(axis=1)
     for _ in range(MOST_LINES):
-        area = (shapes * (rest / variance)[:, None]).sum(axis=0) / information
+        area = (shapes * (rest / variance)[near]).sum(axis=1) / information
         significance = area * np.sqrt(information)
         best = int(np.argmax(significance))
         if significance[best] < least:
@@ -84,8 +87,41 @@ def unmodelled_lines(
                 candidates=_candidates(energy, float(sigma_kev[best]), frozenset(known)),
             )
         )
-        rest = rest - area[best] * shapes[:, best]
+        rest = rest.copy()
+        np.subtract.at(rest, near[best], area[best] * shapes[best])
     return tuple(found)
+
+
+def _shapes(energy_kev: FloatArray, sigma_kev: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+    """Channels near every channel, and the share of a line there that each of them sees, shape (n, n_near) each."""
+    width = np.gradient(energy_kev)
+    reach = int(np.ceil(_REACH_SIGMA * float(sigma_kev.max()) / float(width.min())))
+    place = np.arange(energy_kev.size)[:, None] + np.arange(-reach, reach + 1)
+    near = np.clip(place, 0, energy_kev.size - 1)
+    u = (energy_kev[near] - energy_kev[:, None]) / sigma_kev[:, None]
+    shapes = np.exp(-0.5 * u * u) / (np.sqrt(2.0 * np.pi) * sigma_kev[:, None]) * width[near]
+    return near, np.where((place == near) & (np.abs(u) < _REACH_SIGMA), shapes, 0.0)
+
+
+def structure(
+    lines: Sequence[UnmodelledLine], counts: FloatArray, expected: FloatArray, reduced_deviance: float
+) -> str:
+    """What the residuals of a fit show that its deviance alone does not; empty where that is nothing.
+
+    lines : peaks of the residual. A peak counts where an element has its main line, and if it stands out of the misfit
+    (significance over the root of the reduced deviance); runs count where the misfit is large, too.
+    """
+    misfit = np.sqrt(max(reduced_deviance, 1.0))
+    named = [line for line in lines if line.candidates and line.significance / misfit > LEAST_SIGNIFICANCE]
+    if named:
+        return "; ".join(line.explain() for line in named)
+    probability = runs_probability(counts, expected) if reduced_deviance > LEAST_MISFIT else 1.0
+    if probability < _LEAST_RUNS:
+        return (
+            f"residuals of one sign run together (probability {probability:.0e}) at a reduced deviance of "
+            f"{reduced_deviance:.1f}: line shape or background are not those of the model"
+        )
+    return ""
 
 
 def _refined(energy_kev: FloatArray, height: FloatArray, best: int) -> float:
@@ -105,6 +141,7 @@ def _main_lines() -> tuple[tuple[str, str, float], ...]:
         (f"{symbol} {series}", f"{symbol} {series}α", XrayLine(symbol, transition).energy_kev)
         for series, (transition, first, last) in _SERIES.items()
         for symbol in map(element_symbol, range(first, last + 1))
+        if symbol not in _NOT_IN_NATURE
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from xrfree.errors import FitError
+from xrfree.errors import NotDeterminedError
 from xrfree.fit.inputs import Prior
 from xrfree.fit.model import Evaluation, SpectrumModel
 
@@ -82,7 +82,13 @@ def poisson_deviance(counts: FloatArray, expected: FloatArray) -> float:
 class Problem:
     """Index of the parameters of several models that share some of them."""
 
-    def __init__(self, models: Sequence[SpectrumModel], shared: frozenset[str], priors: Sequence[JointPrior]) -> None:
+    def __init__(
+        self,
+        models: Sequence[SpectrumModel],
+        shared: frozenset[str],
+        priors: Sequence[JointPrior],
+        held: frozenset[str] = frozenset(),
+    ) -> None:
         self.models = models
         names: dict[str, int] = {}
         self.indices: list[IntArray] = []
@@ -98,6 +104,7 @@ class Problem:
         self._own_priors(shared)
         for prior in priors:
             self._joint_prior(prior, shared)
+        self.fixed[[names[name] for name in held]] = True
 
     def _own_priors(self, shared: frozenset[str]) -> None:
         for k, model in enumerate(self.models):
@@ -136,6 +143,7 @@ def solve(
     *,
     shared: frozenset[str] = frozenset(),
     priors: Sequence[JointPrior] = (),
+    held: frozenset[str] = frozenset(),
     start: Mapping[str, float] | None = None,
     tolerance: float = 2e-3,
     after_step: Callable[[int, Sequence[dict[str, float]]], bool] | None = None,
@@ -144,23 +152,24 @@ def solve(
 
     shared : names of parameters that all spectra have in common.
     priors : joint priors; they replace the models' own for the parameters they name.
+    held : full names of parameters that stay at their prior means.
     start : first values by full name; linear parameters without one start from a weighted linear fit.
     tolerance : the iteration ends when no parameter moves by more of its standard uncertainty.
     after_step : called with the iteration number and every model's parameters; True says that it changed the models.
 
-    Raises FitError when a parameter is not determined by data and priors.
+    Raises NotDeterminedError when a parameter is not determined by data and priors.
     """
-    problem = Problem(models, shared, priors)
+    problem = Problem(models, shared, priors, held)
     state = _evaluated(problem, _start_values(problem, start or {}))
     steps: list[float] = []
     covariance = information = np.zeros_like(problem.precision)
     for iteration in range(MAX_ITERATIONS):
         information, gradient = _normal_equations(problem, state)
-        held = problem.fixed | ((state.values <= problem.lower) & (gradient < 0.0))
-        covariance = _inverse(information, problem, held)
+        staying = problem.fixed | ((state.values <= problem.lower) & (gradient < 0.0))
+        covariance = _inverse(information, problem, staying)
         step = covariance @ gradient
         sigma = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
-        steps.append(float(np.max(np.abs(step[~held]) / sigma[~held], initial=0.0)))
+        steps.append(float(np.max(np.abs(step[~staying]) / sigma[~staying], initial=0.0)))
         better = _damped(problem, state, step, gradient)
         if better is None:
             break
@@ -178,7 +187,12 @@ def solve(
 
 def _start_values(problem: Problem, given: Mapping[str, float]) -> FloatArray:
     """First values: the given ones, else prior means with a linear fit of areas and background."""
-    values = np.array([given.get(name, mean) for name, mean in zip(problem.names, problem.mean, strict=True)])
+    values = np.array(
+        [
+            mean if fixed else given.get(name, mean)
+            for name, mean, fixed in zip(problem.names, problem.mean, problem.fixed, strict=True)
+        ]
+    )
     if not given:
         _linear_start(problem, values)
     return np.asarray(np.maximum(values, problem.lower))
@@ -220,13 +234,17 @@ def _evaluated(problem: Problem, values: FloatArray) -> _State:
 
 
 def variances_without(
-    model: SpectrumModel, evaluation: Evaluation, values: Mapping[str, float], priors: Sequence[JointPrior]
+    model: SpectrumModel,
+    evaluation: Evaluation,
+    values: Mapping[str, float],
+    priors: Sequence[JointPrior],
+    held: frozenset[str] = frozenset(),
 ) -> FloatArray:
     """Variance each group's area would have in a spectrum that is the same but for that group, shape (n_groups,).
 
     [(J W' Jᵀ + P)⁻¹]_gg, W' = 1/(μ - a_g j_g); the group's own line ratios do not change what is not there.
     """
-    problem = Problem([model], frozenset(), priors)
+    problem = Problem([model], frozenset(), priors, held)
     kept, precision = _that_matter(problem, evaluation)
     names = [model.names[i] for i in kept]
     jacobian = evaluation.jacobian[kept]
@@ -271,7 +289,8 @@ def _that_matter(problem: Problem, evaluation: Evaluation) -> tuple[IntArray, Fl
 def _linear_start(problem: Problem, values: FloatArray) -> None:
     """Areas and background from a least-squares fit weighted by 1/max(n, 1), everything else at its prior mean."""
     for k, model in enumerate(problem.models):
-        linear = [i for i, name in enumerate(model.names) if name.startswith(("area:", "continuum:", "tube:"))]
+        free = ~problem.fixed[problem.indices[k]]
+        linear = [i for i, n in enumerate(model.names) if free[i] and n.startswith(("area:", "continuum:", "tube:"))]
         own = problem.values_of(k, values)
         evaluation = model.evaluate(own)
         weight = 1.0 / np.sqrt(np.maximum(model.counts, 1.0))
@@ -302,9 +321,10 @@ def _scaled(
     diagonal = np.diag(block)
     if not np.all(diagonal > 0.0) or not np.isfinite(block).all():
         worst = int(np.flatnonzero(free)[np.argmin(np.where(np.isfinite(diagonal), diagonal, -1.0))])
-        raise FitError(
+        raise NotDeterminedError(
             f"the data do not determine {in_words(problem.names[worst])}: nothing in the fitted range depends on it. "
-            "Widen the range, fix the parameter, or take its element out of the method."
+            "Widen the range, fix the parameter, or take its element out of the method.",
+            (problem.names[worst],),
         )
     size = 1.0 / np.sqrt(diagonal)
     return block * size * size[:, None], size, free
@@ -314,7 +334,7 @@ def _factor(scaled: FloatArray, names: Sequence[str]) -> FloatArray:
     try:
         return np.asarray(linalg.cholesky(scaled, lower=True, check_finite=False))
     except linalg.LinAlgError:
-        raise FitError(_dependent(scaled, names)) from None
+        raise _dependent(scaled, names) from None
 
 
 def _inverse(information: FloatArray, problem: Problem, held: NDArray[np.bool_]) -> FloatArray:
@@ -327,11 +347,15 @@ def _inverse(information: FloatArray, problem: Problem, held: NDArray[np.bool_])
     return covariance
 
 
-def _dependent(scaled: FloatArray, names: Sequence[str]) -> str:
-    """Message naming the parameters that make the information singular."""
+def _dependent(scaled: FloatArray, names: Sequence[str]) -> NotDeterminedError:
+    """Error naming the parameters that make the information singular."""
     vector = linalg.eigh(scaled)[1][:, 0]
-    culprits = [in_words(names[i]) for i in np.argsort(-np.abs(vector))[:3] if abs(vector[i]) > 0.2]
-    return f"the data cannot tell {' from '.join(culprits)}: fix one of them, or take one element out of the method"
+    culprits = [names[i] for i in np.argsort(-np.abs(vector), kind="stable")[:3] if abs(vector[i]) > 0.2]
+    return NotDeterminedError(
+        f"the data cannot tell {' from '.join(map(in_words, culprits))}: fix one of them, or take one element out of "
+        "the method",
+        tuple(culprits),
+    )
 
 
 _WORDS = {
