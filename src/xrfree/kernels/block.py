@@ -148,7 +148,7 @@ def _covariances(
     covariance : shape (n_spectra, n_kept, n_kept); sigma : shape (n_spectra, n); the rest as in `steps`.
     """
     n, n_spectra = scale.shape
-    inverse = np.empty((n, n, n_spectra))
+    inverse = np.zeros((n, n, n_spectra))
     inverse_of(factor, inverse)
     n_kept = covariance.shape[1]
     for s in range(n_spectra):
@@ -337,6 +337,15 @@ def _products(
     return one_a, one_b, one_c, one_d, two_a, two_b, two_c, two_d
 
 
+@summing
+def _product(one: FloatArray, other: FloatArray) -> float:
+    """Sum of products of two rows."""
+    total = 0.0
+    for i in range(one.size):
+        total += one[i] * other[i]
+    return total
+
+
 @kernel
 def normal_matrix(matrix: FloatArray, s: int, rows: FloatArray, low: IntArray, high: IntArray) -> None:
     """W Wᵀ as matrix s, shape (n, n, n_spectra), its lower triangle; two rows times four at a time.
@@ -427,7 +436,7 @@ def fit_block(
     A start that explains the counts badly is improved with weights from the counts themselves first.
     """
     n_spectra, n_par, n, n_columns = values.shape[0], values.shape[1], counts.shape[1], first.size
-    amplitude = np.empty(n_columns)
+    amplitude = np.zeros(n_columns)
     total, work = np.zeros((9, n + 1)), np.zeros((4, n + 1))
     shift, shape = np.zeros(n + 1), np.zeros(n + 1)
     weighted = np.zeros((n_par, n))
@@ -435,9 +444,11 @@ def fit_block(
     information, factor = np.zeros((n_par, n_par, n_spectra)), np.zeros((n_par, n_par, n_spectra))
     gradient, step, scale = np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra))
     held = np.zeros((n_par, n_spectra), dtype=np.bool_)
-    trial, moves, objective = np.zeros(n_par), np.zeros(5), np.full(n_spectra, np.inf)
+    trial, moves, objective = np.zeros(n_par), np.zeros(5), np.zeros(n_spectra)
     done = np.zeros(n_spectra, dtype=np.bool_)
-    low, high = np.full(n_par, n), np.zeros(n_par, dtype=np.int64)
+    low, high = np.zeros(n_par, dtype=np.int64), np.zeros(n_par, dtype=np.int64)
+    for j in range(n_par):
+        low[j] = n
     _ranges(low, high, first, last, linear, ratio)
     for s in range(n_spectra):
         largest_step[s] = np.inf
@@ -445,7 +456,9 @@ def fit_block(
         if k >= 0:
             low[k], high[k] = 0, n
     ip = special[5]
-    n_used = used.sum()
+    n_used = 0.0
+    for i in range(n):
+        n_used += used[i]
     for iteration in range(most + 1):
         pending = False
         for s in range(n_spectra):
@@ -510,7 +523,8 @@ def fit_block(
                 for i in range(n):
                     weighted[ip, i] = root[i] * pile_up[s, i]
             normal_matrix(information, s, weighted, low, high)
-            gradient[:, s] = np.dot(weighted, rest)
+            for j in range(n_par):
+                gradient[j, s] = _product(weighted[j], rest)
             _with_priors(information, gradient, s, p, mean, precision)
             for j in range(n_par):
                 held[j, s] = fixed[j] or (p[j] <= lower[j] and gradient[j, s] < 0.0)
@@ -553,17 +567,17 @@ def fit_linear_block(
     mean, precision : priors. A start that explains the counts badly is improved with weights from the counts first.
     """
     n, n_spectra, length = columns.shape[0], counts.shape[1], products.shape[1]
-    weight, rest = np.empty_like(counts), np.empty_like(counts)
-    information, factor = np.zeros((n, n, n_spectra)), np.empty((n, n, n_spectra))
+    weight, rest = np.zeros(counts.shape), np.zeros(counts.shape)
+    information, factor = np.zeros((n, n, n_spectra)), np.zeros((n, n, n_spectra))
     triangle = information.reshape(n * n, n_spectra)
-    step, scale = np.empty((n, n_spectra)), np.empty((n, n_spectra))
+    step, scale = np.zeros((n, n_spectra)), np.zeros((n, n_spectra))
     held = np.zeros((n, n_spectra), dtype=np.bool_)
     by_counts = np.zeros(n_spectra, dtype=np.bool_)
     _expect(expected, offset, columns, values)
     _start_is_bad(by_counts, counts, expected)
     for _ in range(most):
         _weigh(weight, rest, counts, expected, by_counts)
-        information[:, :, :] = 0.0
+        triangle[:, :] = 0.0
         for k in range(segment_row.size - 1):
             low, high = segment_row[k], segment_row[k + 1]
             found = np.dot(products[low:high], weight[k * length : (k + 1) * length])

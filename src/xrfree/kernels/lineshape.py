@@ -110,7 +110,14 @@ def _lifted(u: float, s: float) -> float:
 @kernel
 def _place(edges: FloatArray, energy: float) -> int:
     """Index of the first edge at or above an energy."""
-    return int(np.searchsorted(edges, energy))
+    low, high = 0, edges.size
+    while low < high:
+        middle = (low + high) // 2
+        if edges[middle] < energy:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @kernel
@@ -373,10 +380,12 @@ def _add_counts(
     shelf: float,
 ) -> None:
     """Add the counts of one line with the parts of `_profile`, without the even part of its shelf."""
-    for i in range(first, last):
-        value[i] = (1.0 - shelf) * part[0, i] + (1.0 - tail - shelf) * part[2, i] + tail * part[6, i]
-    for i in range(first, last - 1):
-        row[i] += area * (value[i + 1] - value[i])
+    # Parts of arrays: the compiler then sees that no index is negative, and uses vectors.
+    gauss, natural, lifted, counts = part[0, first:last], part[2, first:last], part[6, first:last], row[first:last]
+    for i in range(gauss.size):
+        value[i] = (1.0 - shelf) * gauss[i] + (1.0 - tail - shelf) * natural[i] + tail * lifted[i]
+    for i in range(gauss.size - 1):
+        counts[i] += area * (value[i + 1] - value[i])
     if shelf > _LEAST_SHARE and near_last > near_first:
         before = _shelf(edges[near_first], energy, sigma, part[0, near_first], part[1, near_first])
         for i in range(near_first, near_last - 1):
@@ -566,23 +575,27 @@ def add_smooth(
         last = min(n_edges, _place(edges, e + _FAR * s) + 1)
         if last - first < 2:
             continue
-        for i in range(first, last):
-            u = (edges[i] - e) / s
+        # From here on arrays begin at `first`: the compiler then sees that no index is negative, and uses vectors.
+        near, n = edges[first:last], last - first
+        for i in range(n):
+            u = (near[i] - e) / s
             before = below
             if abs(u) <= _FAR:
                 below, density[i] = gaussian(u)
             else:
                 below, density[i] = 1.0 if u > 0.0 else 0.0, 0.0
-            if i > first:
+            if i > 0:
                 share[i - 1] = below - before
         for c in range(out.shape[0]):
             if strength[c, k] != 0.0:
-                for i in range(first, last - 1):
-                    out[c, i] += strength[c, k] * share[i]
+                column = out[c, first : last - 1]
+                for i in range(column.size):
+                    column[i] += strength[c, k] * share[i]
         if wanted and moved[k] != 0.0:
-            for i in range(first, last):
+            by_energy, by_variance, by_both = rows[0, first:last], rows[1, first:last], rows[2, first:last]
+            for i in range(n):
                 slope = moved[k] * density[i] / s
-                bend = -0.5 * slope * (edges[i] - e) / (s * s)
-                rows[0, i] += slope
-                rows[1, i] += bend
-                rows[2, i] += bend * e
+                bend = -0.5 * slope * (near[i] - e) / (s * s)
+                by_energy[i] += slope
+                by_variance[i] += bend
+                by_both[i] += bend * e

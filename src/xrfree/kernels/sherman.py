@@ -7,7 +7,7 @@ Validation   tests/kernels/test_sherman.py: plain loops; tests/matrix/test_funda
 
 from __future__ import annotations
 
-from math import log, log1p
+from math import exp, log, log1p
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,15 @@ _OPAQUE = 21.0
 def _log_one_plus(x: float) -> float:
     """ln(1 + x) for x ≥ 0; the plain logarithm, twice as fast, where it loses nothing."""
     return log(1.0 + x) if x > 0.1 else log1p(x)
+
+
+@kernel
+def _left_over(attenuation: FloatArray, mass: float) -> FloatArray:
+    """exp(-a T), what of each beam passes a layer."""
+    left = np.zeros(attenuation.size)
+    for i in range(left.size):
+        left[i] = exp(-attenuation[i] * mass)
+    return left
 
 
 @kernel
@@ -86,14 +95,16 @@ def scattering_sums(
     geometry : shape (n_lines, n_energies), flux times escape integral; productions : (n_groups, n_energies).
     rayleigh, compton : scattering of the tube's photons, per mass; compton_mu : attenuation after Compton scattering.
     """
-    elastic_in = log1p(1.0 / sin_in) / a
-    compton_in = np.log1p(a / compton_mu) / a
+    elastic_in = log1p(1.0 / sin_in)
+    compton_in = np.zeros(a.size)
+    for i in range(a.size):
+        compton_in[i] = log1p(a[i] / compton_mu[i]) / a[i]
     for k in range(b.size):
         elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
         own = log1p(1.0 / sin_out) / b[k]
         for i in range(a.size):
             if elastic[i] > 0.0:
-                mutual = elastic_in[i] + _log_one_plus(b[k] / (a[i] * sin_in)) / b[k]
+                mutual = elastic_in / a[i] + _log_one_plus(b[k] / (a[i] * sin_in)) / b[k]
                 before[k] += 0.5 * geometry[k, i] * rayleigh[i] * elastic[i] * mutual
                 out = _log_one_plus(a[i] / (b[k] * sin_out)) / a[i] + own
                 after[k] += 0.5 * geometry[k, i] * elastic[i] * out
@@ -252,7 +263,7 @@ def lost_downwards(
     a, b, mu = attenuation
     a_tangent, b_tangent, mu_tangent = tangent
     n_tangents = lost_tangent.shape[1]
-    after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
+    after_a, after_b = _left_over(a, mass), _left_over(b, mass)
     for j in range(mu.size):
         if strength[j] == 0.0 and n_tangents == 0:
             continue
@@ -272,7 +283,7 @@ def lost_downwards(
                 ready = True
                 for n in range(cosine.size):
                     m = mu[j] / cosine[n]
-                    after_m = np.exp(-m * mass)
+                    after_m = exp(-m * mass)
                     for i in range(a.size):
                         if mine[i] > 0.0:
                             value, by_a, by_m = _between(a[i], m, after_a[i], after_m, mass)
@@ -320,7 +331,7 @@ def gained_upwards(
     below_a, below_mu = below
     below_a_tangent, below_mu_tangent = below_tangent
     n_tangents = gained_tangent.shape[1]
-    after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
+    after_a, after_b = _left_over(a, mass), _left_over(b, mass)
     for j in range(mu.size):
         if strength[j] == 0.0 and n_tangents == 0:
             continue
@@ -332,7 +343,9 @@ def gained_upwards(
         ready = False
         rising = np.zeros(cosine.size)
         rising_tangent = np.zeros((cosine.size, n_tangents))
-        after_m = np.exp(-mu[j] / cosine * mass)
+        after_m = np.zeros(cosine.size)
+        for n in range(cosine.size):
+            after_m[n] = exp(-mu[j] / cosine[n] * mass)
         for k in range(b.size):
             each = excited[line_group[k], j]
             if each == 0.0 or (softest + min(b[k], mu[j])) * mass > _OPAQUE:
@@ -367,11 +380,11 @@ def _legs(a: FloatArray, mu: FloatArray, mass: float, cosine: FloatArray, weight
     six times ½ dx/x.
     """
     legs = np.zeros((a.size, 8, cosine.size))
-    after_a = np.exp(-a * mass)
+    after_a = _left_over(a, mass)
     for i in range(a.size):
         for n in range(cosine.size):
             m = mu[i] / cosine[n]
-            after_m = np.exp(-m * mass)
+            after_m = exp(-m * mass)
             share = 0.5 * weight[n] / cosine[n]
             value, by_a, by_m = _between(a[i], m, after_a[i], after_m, mass)
             up = after_a[i] / (a[i] + m)
@@ -434,7 +447,7 @@ def scattering_beyond(
 
     Arguments as there; flux : tube photons per energy; cosine, weight : nodes of directions.
     """
-    after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
+    after_a, after_b = _left_over(a, mass), _left_over(b, mass)
     rayleigh_in = _legs(a, a * sin_in, mass, cosine, weight)
     compton_in = _legs(a, compton_mu, mass, cosine, weight)
     out = _legs(b, b * sin_out, mass, cosine, weight)
@@ -479,7 +492,7 @@ def scattering_beyond_tangents(
     a_tangent, b_tangent, mu_tangent = tangent
     rayleigh, compton = cross_section
     rayleigh_tangent, compton_tangent = cross_section_tangent
-    after_a, after_b = np.exp(-a * mass), np.exp(-b * mass)
+    after_a, after_b = _left_over(a, mass), _left_over(b, mass)
     rayleigh_in = _legs(a, a * sin_in, mass, cosine, weight)
     compton_in = _legs(a, compton_mu, mass, cosine, weight)
     out = _legs(b, b * sin_out, mass, cosine, weight)
