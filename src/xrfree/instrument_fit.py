@@ -20,7 +20,7 @@ from xrfree.instrument import Instrument, LineRatios, Response
 from xrfree.method import Method, Region, split_group
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement
-from xrfree.templates import condition_model, templates
+from xrfree.templates import ConditionModel, condition_model, templates
 
 FloatArray = NDArray[np.float64]
 
@@ -148,10 +148,13 @@ def _tasks(
         contents = _elements(compound.contents)
         prepared = condition_model(instrument.conditions[condition], instrument.detector, tuple(contents))
         whole = np.array(list(contents.values()))
-        for region in (r for r in method.regions if r.condition == condition):
+        mine = [r for r in method.regions if r.condition == condition]
+        highest = _highest_kev(prepared, whole, compound.specimen, mine)
+        for region in mine:
             groups = [g for g in (*region.quantified, *region.accompanying) if split_group(g)[0] in contents]
             expected = templates(prepared, whole, compound.specimen.areal_density_g_cm2, groups)
-            if not _main_lines_inside(expected, region):
+            top = max(high for _, high in _ranges(region))
+            if highest > top or not any(_inside(energy, region) for energy in _main_lines_kev(expected)):
                 continue
             model = SpectrumModel(
                 measurements[name].spectra[condition],
@@ -179,20 +182,32 @@ def _elements(contents: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(composition.elements, composition.mass_fraction.tolist(), strict=True))
 
 
-def _main_lines_inside(expected: Templates, region: Region) -> bool:
-    """Whether the strongest line of a group lies in the region, so that a fit of it makes sense."""
+def _ranges(region: Region) -> tuple[tuple[float, float], ...]:
+    return region.calibration_ranges_kev or region.ranges_kev
+
+
+def _main_lines_kev(expected: Templates) -> list[float]:
+    """Energy of the strongest line of each group."""
     owner = expected.cluster_group[expected.line_cluster] if expected.groups else np.zeros(0)
-    for group in range(len(expected.groups)):
-        energy = expected.energy_kev[owner == group][np.argmax(expected.strength[owner == group])]
-        if any(low + 0.1 < energy < high - 0.1 for low, high in region.ranges_kev):
-            return True
-    return False
+    mine = [np.flatnonzero(owner == group) for group in range(len(expected.groups))]
+    return [float(expected.energy_kev[lines[np.argmax(expected.strength[lines])]]) for lines in mine]
+
+
+def _inside(energy_kev: float, region: Region) -> bool:
+    """Whether a line lies in the region, so that a fit of it makes sense."""
+    return any(low + 0.1 < energy_kev < high - 0.1 for low, high in _ranges(region))
+
+
+def _highest_kev(model: ConditionModel, whole: FloatArray, specimen: Specimen, regions: Sequence[Region]) -> float:
+    """Energy of the highest main line of a compound: below it lie its shelf and tail, which only a fit of it knows."""
+    groups = list(dict.fromkeys(g for r in regions for g in (*r.quantified, *r.accompanying)))
+    return max(_main_lines_kev(templates(model, whole, specimen.areal_density_g_cm2, groups)), default=0.0)
 
 
 def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
     priors = {name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items()}
     return FitSettings(
-        ranges_kev=_without_fine_structure(region.calibration_ranges_kev or region.ranges_kev, contents),
+        ranges_kev=_without_fine_structure(_ranges(region), contents),
         background=region.background,
         background_terms=min(region.background_terms, MOST_BACKGROUND_TERMS),
         ratio_sigma=TABLE_RATIO_SIGMA,

@@ -289,7 +289,7 @@ def _fit_regions(
             crystal=prepared.instrument.detector.crystal,
             settings=region_settings(region, prepared, seen, spectrum, expected, first=start is None),
             region=region.name,
-            ratio_prior=prepared.ratio_prior,
+            priors=[] if prepared.ratio_prior is None else [prepared.ratio_prior],
             offset=_lines_of(earlier, known),
             start=start,
         )

@@ -298,7 +298,7 @@ def test_line_ratio_known_jointly_acts_as_that_prior(band: Band) -> None:
         response=band.response,
         crystal="Si",
         settings=band.settings,
-        ratio_prior=tight,
+        priors=[tight],
     )
     # σ = 1e-5 against the data's 0.01.
     assert fitted.values["ratio:Ce L:L2"] == pytest.approx(0.05, abs=1e-4)

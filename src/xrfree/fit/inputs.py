@@ -109,5 +109,5 @@ class FitSettings:
         """Check ranges."""
         if not self.ranges_kev or any(not 0.0 < low < high for low, high in self.ranges_kev):
             raise DomainError(f"fit ranges need 0 < low < high in keV, got {self.ranges_kev}")
-        if not 1 <= self.background_terms <= 8:
-            raise DomainError(f"background_terms is {self.background_terms}, expected 1 to 8")
+        if not 1 <= self.background_terms <= 16:
+            raise DomainError(f"background_terms is {self.background_terms}, expected 1 to 16")

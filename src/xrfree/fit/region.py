@@ -86,14 +86,14 @@ def fit_spectrum(
     crystal: str,
     settings: FitSettings,
     region: str = "",
-    ratio_prior: JointPrior | None = None,
+    priors: Sequence[JointPrior] = (),
     offset: FloatArray | None = None,
     start: Mapping[str, float] | None = None,
 ) -> RegionFit:
     """Fit line groups and background to one region of a spectrum by Poisson maximum likelihood.
 
     templates : lines with expected strengths, and scattered light.
-    ratio_prior : what the instrument's calibration knows about line ratios.
+    priors : what calibrations know about parameters together: line ratios, background, resolution.
     offset : shape (n_channels,), counts of lines that were fitted elsewhere.
     start : parameters of an earlier, similar fit.
 
@@ -109,7 +109,6 @@ def fit_spectrum(
 
     if start is not None:
         model.sharpened({name: start.get(name, 0.0) for name in model.names})
-    priors = [] if ratio_prior is None else [ratio_prior]
     first = {f"0/{name}": value for name, value in (start or {}).items()}
     solution, undetermined = solved_where_determined(
         lambda held: solve([model], priors=priors, held=held, start=first, after_step=renewing(model, start or {}))
