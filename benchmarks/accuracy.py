@@ -70,7 +70,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def instrument_document(stated: Mapping[str, Any]) -> dict[str, Any]:
     """Instrument document of what a laboratory would know; the response starts from the shipped example's."""
-    example = tomllib.loads(SHIPPED_INSTRUMENT.read_text(encoding="utf-8"))["conditions"]["low"]["response"]
+    example = tomllib.loads(SHIPPED_INSTRUMENT.read_text(encoding="utf-8"))["conditions"]
+    responses = {name: example.get(name, example["low"])["response"] for name in stated}
     detector = next(iter(stated.values()))["detector"]
     return {
         "schema": "xrfree/instrument/1",
@@ -80,7 +81,7 @@ def instrument_document(stated: Mapping[str, Any]) -> dict[str, Any]:
             "thickness_um": round(1000.0 * detector["thickness_mm"], 6),
             "windows": [{"formula": detector["window"], "thickness_um": detector["window_um"]}],
         },
-        "conditions": {name: condition_document(c, example) for name, c in stated.items()},
+        "conditions": {name: condition_document(c, responses[name]) for name, c in stated.items()},
     }
 
 

@@ -94,7 +94,7 @@ STANDARD_RANGES: Mapping[str, tuple[float, float]] = {
     "Ca": (0.003, 0.05), "Ti": (0.001, 0.06), "V": (0.0001, 0.002), "Cr": (0.0001, 0.002),
     "Mn": (0.0005, 0.02), "Ba": (0.0005, 0.03), "P": (0.001, 0.03), "S": (0.0003, 0.01), "K": (0.0003, 0.01),
     "Zn": (0.0001, 0.002), "Pb": (0.00005, 0.001), "Th": (0.0001, 0.001), "Sr": (0.0002, 0.005),
-    "Y": (0.00005, 0.001), "Zr": (0.0002, 0.003),
+    "Y": (0.00005, 0.001), "Zr": (0.0002, 0.003), "Mg": (0.001, 0.03),
 }  # fmt: skip
 FLUORINE_LEFT = 0.03
 """What standards leave to the remainder of the method's rule; iron, silicon and aluminium share the rest."""

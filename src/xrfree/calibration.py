@@ -258,6 +258,42 @@ class StandardPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RegionKnowledge:
+    """What the standards taught about the fit of one region, besides sensitivities and blanks.
+
+    region : "condition/region".
+    ratios : line group and cluster of each line ratio; ratio_deviation : from the templates, shape (n_ratios,);
+        ratio_covariance : shape (n_ratios, n_ratios).
+    shapes : parameters that differ from specimen to specimen: background terms over the first one, resolution;
+        shape_mean, shape_covariance : of their population, shapes (n_shapes,) and (n_shapes, n_shapes).
+    """
+
+    region: str
+    ratios: tuple[tuple[str, str], ...]
+    ratio_deviation: FloatArray
+    ratio_covariance: FloatArray
+    shapes: tuple[str, ...]
+    shape_mean: FloatArray
+    shape_covariance: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check shapes and freeze."""
+        n, m = len(self.ratios), len(self.shapes)
+        wanted = {
+            "ratio_deviation": (n,),
+            "ratio_covariance": (n, n),
+            "shape_mean": (m,),
+            "shape_covariance": (m, m),
+        }
+        for name, shape in wanted.items():
+            array = np.array(getattr(self, name), dtype=np.float64)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise DomainError(f"{self.region}: {name} needs finite numbers of shape {shape}, got {array.shape}")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration(Shown):
     """Sensitivity and blank of every calibrated line group: r = k S (w + b).
 
@@ -269,6 +305,7 @@ class Calibration(Shown):
     blank_uncertainty : standard uncertainty of b; blank_correlation : its correlation with ln k.
     relative_scatter : scatter between specimens beyond all stated uncertainties, shape (n,).
     absolute_scatter : its part that does not vanish at zero content, kg/kg in the specimen, shape (n,).
+    regions : what the standards taught about the fit of each region.
     tables, instrument_sha256, method_sha256 : what the calibration belongs to.
     curves : of line intensities, wavelength-dispersive or fitted; contents of the specimen by `xrfree.curves`.
     validity, exclusions, history : ranges; standards left out with reasons; changes of status, the last one holds.
@@ -290,6 +327,7 @@ class Calibration(Shown):
     created: str
     software_version: str
     sha256: str = field(default="")
+    regions: tuple[RegionKnowledge, ...] = ()
     curves: tuple[CalibrationCurve, ...] = ()
     validity: Validity = field(default_factory=Validity)
     exclusions: tuple[ExcludedStandard, ...] = ()

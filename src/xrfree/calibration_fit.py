@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from xrfree import __version__
 from xrfree.atomic import TABLES
-from xrfree.calibration import Calibration, StandardPoint
+from xrfree.calibration import Calibration, RegionKnowledge, StandardPoint
 from xrfree.errors import CalibrationError
+from xrfree.fit import JointPrior
+from xrfree.fit.region import RegionFit
+from xrfree.learning import Evidence, Lesson, evidence, learn, shape_names
+from xrfree.method import Region
 from xrfree.quantification import (
+    CommonSolution,
     Prepared,
     common_solution,
     group_key,
@@ -22,6 +26,7 @@ from xrfree.quantification import (
     net_rates,
     quantified_groups,
     stated_sensitivity,
+    with_calibration,
 )
 from xrfree.reference import Basis, ReferenceMaterial, ReferenceValue
 from xrfree.specimen import Specimen
@@ -32,22 +37,28 @@ FloatArray = NDArray[np.float64]
 FEWEST_STANDARDS = 2
 LEAST_SIGNIFICANT = 4.0
 """A line group is calibrated when at least one standard shows it with this many standard uncertainties."""
-_SCATTER_SCALE = 0.01
-_ABSOLUTE_SCALE = 1.0
-_BLANK_SCALE = 10.0
-"""Scales of the weak priors: relative scatter; absolute scatter and blank in counting uncertainties."""
+LESSONS = 2
+"""How often the standards are fitted and learned from: the second fit starts from what the first one taught."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Observation:
-    """One line group in one standard: net rate and the modelled strength times certified content."""
+class _Standard:
+    """One standard, fitted with its certified contents held fixed.
+
+    content : certified mass fraction in the specimen, and its standard uncertainty, of every element.
+    strength, rate, rate_uncertainty : by element.
+    """
 
     material: str
-    rate: float
-    rate_uncertainty: float
-    strength: float
-    certified: float
-    certified_uncertainty: float
+    content: dict[str, tuple[float, float]]
+    solution: CommonSolution
+    strength: dict[str, float]
+    rate: dict[str, float]
+    rate_uncertainty: dict[str, float]
+
+    def fit(self, region: Region) -> RegionFit:
+        """Fit of one region."""
+        return next(f for f in self.solution.fits if f.areas.region == region.name)
 
 
 def specimen_content(value: ReferenceValue, specimen: Specimen) -> tuple[float, float]:
@@ -73,187 +84,225 @@ def calibrate(
     *,
     name: str,
 ) -> Calibration:
-    """Sensitivity of every line group that the standards show, with covariance and scatter between specimens.
+    """Sensitivity and blank of every line group that the standards show, line ratios and background shapes.
 
     measurements : by specimen name, under the method's condition names.
     certificates, specimens : by the same names.
 
-    Certified contents of each standard are held fixed while fit and matrix model come to a common answer; the
-    sensitivity is then r = k w S(w), with errors in the rate r and in the certified content w.
+    Certified contents of each standard are held fixed while fit and matrix model come to a common answer; then all
+    standards together say what they have in common (`xrfree.learning`).
 
     Raises CalibrationError when no line group is determined by two standards.
     """
-    rows: dict[str, list[_Observation]] = {element: [] for element in quantified_groups(prepared.method)}
-    for standard, measurement in measurements.items():
-        for element, observation in _observed(standard, measurement, certificates, specimens, prepared).items():
-            rows[element].append(observation)
-    usable = {e: [o for o in seen if o.strength > 0.0] for e, seen in rows.items() if _determined(seen)}
-    offsets = _scale_offsets(usable, prepared)
-    groups: list[str] = []
-    fitted: list[_Sensitivity] = []
-    points: list[StandardPoint] = []
-    for element, observations in usable.items():
-        region, group = quantified_groups(prepared.method)[element]
-        log_k, sigma = stated_sensitivity(region, group, prepared.instrument)
-        result = _fit_sensitivity(observations, prior=(log_k + offsets[region.condition], sigma))
-        groups.append(group_key(region, group))
-        fitted.append(result)
-        points += [_point(o, group_key(region, group), result) for o in observations]
-    if not groups:
-        raise CalibrationError(
-            f"none of the {len(measurements)} standards determines a line group of the method; "
-            f"at least {FEWEST_STANDARDS} standards with a certified content of an element are needed"
-        )
-    return Calibration(
-        name=name,
-        groups=tuple(groups),
-        log_sensitivity=np.array([f.log_k for f in fitted]),
-        covariance=np.diag([f.covariance[0, 0] for f in fitted]),
-        blank=np.array([f.blank for f in fitted]),
-        blank_uncertainty=np.array([np.sqrt(f.covariance[1, 1]) for f in fitted]),
-        blank_correlation=np.array(
-            [f.covariance[0, 1] / np.sqrt(f.covariance[0, 0] * f.covariance[1, 1]) for f in fitted]
-        ),
-        relative_scatter=np.array([f.relative_scatter for f in fitted]),
-        absolute_scatter=np.array([f.absolute_scatter for f in fitted]),
-        points=tuple(points),
-        tables=TABLES,
-        instrument_sha256=prepared.instrument.sha256,
-        method_sha256=prepared.method.sha256,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        software_version=__version__,
-    )
+    found, current = None, prepared
+    for _ in range(LESSONS):
+        standards = [_fitted(s, m, certificates, specimens, current) for s, m in measurements.items()]
+        found = _calibration(name, standards, current)
+        current = with_calibration(prepared, found)
+    if found is None:
+        raise CalibrationError("there is nothing to calibrate with")
+    return found
 
 
-def _observed(
+def _fitted(
     standard: str,
     measurement: Measurement,
     certificates: Mapping[str, ReferenceMaterial],
     specimens: Mapping[str, Specimen],
     prepared: Prepared,
-) -> dict[str, _Observation]:
-    """Rates and modelled strengths of all certified elements of one standard."""
+) -> _Standard:
+    """Fit one standard at its certified composition."""
     if standard not in certificates:
         raise CalibrationError(f"there is no certificate of {standard}; give one, or leave the standard out")
     if standard not in specimens:
         raise CalibrationError(f"the specimen list does not name {standard}; add its form, density and thickness")
-    specimen = specimens[standard]
     elements = list(quantified_groups(prepared.method))
-    known = {
-        element: specimen_content(value, specimen)
+    content = {
+        element: specimen_content(value, specimens[standard])
         for element, value in certificates[standard].element_values().items()
         if element in elements
     }
-    solution = common_solution(measurement, prepared, specimen, pinned={e: w for e, (w, _) in known.items()})
+    pinned = {element: w for element, (w, _) in content.items()}
+    solution = common_solution(measurement, prepared, specimens[standard], pinned=pinned)
     rate = net_rates(solution.fits, prepared.method)
     uncertainty = net_rate_uncertainties(solution.fits, prepared.method)
-    return {
-        element: _Observation(
-            material=standard,
-            rate=float(rate[elements.index(element)]),
-            rate_uncertainty=float(uncertainty[elements.index(element)]),
-            strength=float(solution.strengths[elements.index(element)]),
-            certified=content,
-            certified_uncertainty=u,
+    return _Standard(
+        material=standard,
+        content=content,
+        solution=solution,
+        strength=dict(zip(elements, solution.strengths.tolist(), strict=True)),
+        rate=dict(zip(elements, rate.tolist(), strict=True)),
+        rate_uncertainty=dict(zip(elements, uncertainty.tolist(), strict=True)),
+    )
+
+
+def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) -> Calibration:
+    lessons = {region.name: lesson for region, lesson in _lessons(standards, prepared)}
+    if not lessons:
+        raise CalibrationError(
+            f"none of the {len(standards)} standards determines a line group of the method; "
+            f"at least {FEWEST_STANDARDS} standards with a certified content of an element are needed"
         )
-        for element, (content, u) in known.items()
-    }
+    places = {e: place for e, place in quantified_groups(prepared.method).items() if _is_taught(place, lessons)}
+    rows = [_row(lessons[region.name], group) for region, group in places.values()]
+    n = len(rows)
+    covariance = np.zeros((n, n))
+    for i, (region, group) in enumerate(places.values()):
+        for j, (other, neighbour) in enumerate(places.values()):
+            lesson = lessons[region.name]
+            if region.name == other.name:
+                covariance[i, j] = lesson.covariance[lesson.groups.index(group), lesson.groups.index(neighbour)]
+    return Calibration(
+        name=name,
+        groups=tuple(group_key(*place) for place in places.values()),
+        log_sensitivity=np.array([row.log_k for row in rows]),
+        covariance=covariance,
+        blank=np.array([row.blank for row in rows]),
+        blank_uncertainty=np.array([row.blank_uncertainty for row in rows]),
+        blank_correlation=np.array([row.blank_correlation for row in rows]),
+        relative_scatter=np.array([row.relative_scatter for row in rows]),
+        absolute_scatter=np.array([row.absolute_scatter for row in rows]),
+        points=tuple(
+            _point(standard, element, group_key(*place), row)
+            for (element, place), row in zip(places.items(), rows, strict=True)
+            for standard in standards
+            if element in standard.content and standard.strength[element] > 0.0
+        ),
+        tables=TABLES,
+        instrument_sha256=prepared.instrument.sha256,
+        method_sha256=prepared.method.sha256,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        software_version=__version__,
+        regions=tuple(_knowledge(r, lessons[r.name]) for r in prepared.method.regions if r.name in lessons),
+    )
 
 
-def _determined(observations: Sequence[_Observation]) -> bool:
+def _is_taught(place: tuple[Region, str], lessons: Mapping[str, Lesson]) -> bool:
+    region, group = place
+    return region.name in lessons and group in lessons[region.name].groups
+
+
+def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tuple[Region, Lesson]]:
+    """What the standards teach about each region in which they determine a line group."""
+    determined = [e for e in quantified_groups(prepared.method) if _is_determined(e, standards)]
+    offsets = _scale_offsets(determined, standards, prepared)
+    for region in prepared.method.regions:
+        places = {e: g for e, (r, g) in quantified_groups(prepared.method).items() if r == region and e in determined}
+        if not places:
+            continue
+        stated = [stated_sensitivity(region, group, prepared.instrument) for group in places.values()]
+        analytes = [e for e in places if e in prepared.method.analytes]
+        shapes = shape_names(region.background_terms) if len(analytes) > 1 else ()
+        yield (
+            region,
+            learn(
+                [_evidence(standard, region, places, shapes) for standard in standards],
+                groups=tuple(places.values()),
+                ratios=_ratio_prior(region, [s.fit(region) for s in standards], prepared),
+                shapes=shapes,
+                log_sensitivity=np.array([log_k for log_k, _ in stated]) + offsets[region.condition],
+                log_sensitivity_sigma=np.array([sigma for _, sigma in stated]),
+            ),
+        )
+
+
+def _evidence(standard: _Standard, region: Region, places: Mapping[str, str], shapes: Sequence[str]) -> Evidence:
+    strength = {group: standard.strength[element] for element, group in places.items()}
+    return evidence(standard.material, standard.fit(region), strength=strength, content=standard.content, shapes=shapes)
+
+
+def _is_determined(element: str, standards: Sequence[_Standard]) -> bool:
     """Whether enough standards contain the element, and one of them shows it."""
-    containing = [o for o in observations if o.certified > 0.0 and o.strength > 0.0]
-    shown = any(o.rate > LEAST_SIGNIFICANT * o.rate_uncertainty for o in containing)
-    return shown and len(containing) >= FEWEST_STANDARDS
+    holding = [s for s in standards if s.content.get(element, (0.0, 0.0))[0] > 0.0 and s.strength[element] > 0.0]
+    shown = any(s.rate[element] > LEAST_SIGNIFICANT * s.rate_uncertainty[element] for s in holding)
+    return shown and len(holding) >= FEWEST_STANDARDS
 
 
-def _scale_offsets(usable: Mapping[str, Sequence[_Observation]], prepared: Prepared) -> dict[str, float]:
+def _scale_offsets(elements: Sequence[str], standards: Sequence[_Standard], prepared: Prepared) -> dict[str, float]:
     """Per condition, by how much the standards' log sensitivities differ from the document's (tube current)."""
     found: dict[str, list[float]] = {}
-    for element, observations in usable.items():
+    for element in elements:
         region, group = quantified_groups(prepared.method)[element]
         log_k, _ = stated_sensitivity(region, group, prepared.instrument)
-        found.setdefault(region.condition, []).append(_first_log_k(observations) - log_k)
+        found.setdefault(region.condition, []).append(_first_log_k(element, standards) - log_k)
     return {condition: float(np.median(values)) for condition, values in found.items()}
 
 
-def _table(observations: Sequence[_Observation]) -> FloatArray:
-    """Columns rate, its uncertainty, strength, content, its uncertainty; shape (5, n)."""
-    return np.array(
-        [(o.rate, o.rate_uncertainty, o.strength, o.certified, o.certified_uncertainty) for o in observations]
-    ).T
-
-
-def _first_log_k(observations: Sequence[_Observation]) -> float:
+def _first_log_k(element: str, standards: Sequence[_Standard]) -> float:
     """Weighted slope through the origin of the rates over strength times content."""
-    rate, u_rate, strength, content, u_content = _table(observations)
-    modelled = strength * content
-    weight = 1.0 / np.maximum(u_rate**2 + (strength * u_content) ** 2 + (0.01 * modelled) ** 2, 1e-300)
+    rows = [
+        (s.rate[element], s.rate_uncertainty[element], s.strength[element] * s.content[element][0],
+         s.strength[element] * s.content[element][1])
+        for s in standards
+        if element in s.content
+    ]  # fmt: skip
+    rate, u_rate, modelled, u_modelled = np.array(rows).T
+    weight = 1.0 / np.maximum(u_rate**2 + u_modelled**2 + (0.01 * modelled) ** 2, 1e-300)
     return float(np.log(max(np.sum(weight * rate * modelled) / np.sum(weight * modelled**2), 1e-12)))
 
 
+def _ratio_prior(region: Region, fits: Sequence[RegionFit], prepared: Prepared) -> JointPrior:
+    """What is known of every line ratio in the fits of one region; of those nothing is known of, the method's sigma."""
+    names = list(dict.fromkeys(n for fit in fits for n in fit.model.names if n.startswith("ratio:")))
+    mean, covariance = np.zeros(len(names)), np.eye(len(names)) * prepared.method.ratio_sigma**2
+    prior = prepared.ratio_prior
+    if prior is not None:
+        mine = [k for k, name in enumerate(names) if name in prior.names]
+        theirs = [prior.names.index(names[k]) for k in mine]
+        mean[mine] = prior.mean[theirs]
+        covariance[np.ix_(mine, mine)] = prior.covariance[np.ix_(theirs, theirs)]
+    return JointPrior(names=tuple(names), mean=mean, covariance=covariance)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sensitivity:
-    """Result of one regression; covariance of (ln k, blank), shape (2, 2)."""
+class _Row:
+    """One line group of a lesson."""
 
     log_k: float
     blank: float
-    covariance: FloatArray
+    blank_uncertainty: float
+    blank_correlation: float
     relative_scatter: float
     absolute_scatter: float
 
 
-def _fit_sensitivity(observations: Sequence[_Observation], *, prior: tuple[float, float]) -> _Sensitivity:
-    """Maximum likelihood of ln k, blank b, relative and absolute scatter.
-
-    r / (k S) - b - w ~ N(0, u_r²/(kS)² + u_w² + (s_rel w)² + s_abs²)
-
-    prior : mean and standard deviation of ln k before the standards, from pure compounds. Weak priors keep apart what
-        few standards cannot: b and s_abs are of the size of a few counting uncertainties, s_rel of a few per cent.
-    """
-    rate, u_rate, strength, content, u_content = _table(observations)
-    start = _first_log_k(observations)
-    typical = float(np.median(u_rate / (np.exp(start) * strength)))
-
-    def variances(log_k: float, relative: float, absolute: float) -> FloatArray:
-        counting = (u_rate / (np.exp(log_k) * strength)) ** 2
-        return np.asarray(counting + u_content**2 + (relative * content) ** 2 + (absolute * typical) ** 2)
-
-    def deviance(parameters: FloatArray) -> float:
-        log_k, blank, relative, absolute = parameters
-        away = rate / (np.exp(log_k) * strength) - blank * typical - content
-        variance = variances(log_k, relative, absolute)
-        scatters = np.array([relative / _SCATTER_SCALE, absolute / _ABSOLUTE_SCALE])
-        weak = np.sum(scatters**2 - 2.0 * np.log(np.abs(scatters) + 1e-12)) + (blank / _BLANK_SCALE) ** 2
-        known = ((log_k - prior[0]) / prior[1]) ** 2
-        return float(np.sum(away**2 / variance + np.log(variance)) + weak + known)
-
-    best = minimize(
-        deviance,
-        np.array([start, 0.0, 0.005, 0.5]),
-        method="Nelder-Mead",
-        options={"xatol": 1e-6, "fatol": 1e-6, "maxiter": 20000, "maxfev": 20000, "adaptive": True},
-    )
-    log_k, blank, relative, absolute = (float(x) for x in best.x)
-    variance = variances(log_k, relative, absolute)
-    slopes = np.array([-rate / (np.exp(log_k) * strength), -np.ones_like(rate)])
-    information = (slopes / variance) @ slopes.T + np.diag([prior[1] ** -2, (_BLANK_SCALE * typical) ** -2])
-    return _Sensitivity(
-        log_k=log_k,
-        blank=blank * typical,
-        covariance=np.linalg.inv(information),
-        relative_scatter=abs(relative),
-        absolute_scatter=abs(absolute) * typical,
+def _row(lesson: Lesson, group: str) -> _Row:
+    k, n = lesson.groups.index(group), len(lesson.groups)
+    u_log_k, u_blank = np.sqrt(lesson.covariance[k, k]), np.sqrt(lesson.covariance[n + k, n + k])
+    return _Row(
+        log_k=float(lesson.log_sensitivity[k]),
+        blank=float(lesson.blank[k]),
+        blank_uncertainty=float(u_blank),
+        blank_correlation=float(lesson.covariance[k, n + k] / (u_log_k * u_blank)),
+        relative_scatter=float(lesson.relative_scatter[k]),
+        absolute_scatter=float(lesson.absolute_scatter[k]),
     )
 
 
-def _point(observation: _Observation, group: str, fitted: _Sensitivity) -> StandardPoint:
-    unit = np.exp(fitted.log_k) * observation.strength
+def _knowledge(region: Region, lesson: Lesson) -> RegionKnowledge:
+    """Line ratios of the groups that the region quantifies, and shapes."""
+    parts = [name.split(":", 2) for name in lesson.ratios.names]
+    mine = [k for k, (_, group, _) in enumerate(parts) if group in region.quantified]
+    shapes = lesson.shapes
+    return RegionKnowledge(
+        region=f"{region.condition}/{region.name}",
+        ratios=tuple((parts[k][1], parts[k][2]) for k in mine),
+        ratio_deviation=lesson.ratios.mean[mine],
+        ratio_covariance=lesson.ratios.covariance[np.ix_(mine, mine)],
+        shapes=() if shapes is None else shapes.names,
+        shape_mean=np.zeros(0) if shapes is None else shapes.mean,
+        shape_covariance=np.zeros((0, 0)) if shapes is None else shapes.covariance,
+    )
+
+
+def _point(standard: _Standard, element: str, group: str, row: _Row) -> StandardPoint:
+    unit = np.exp(row.log_k) * standard.strength[element]
+    content, u = standard.content[element]
     return StandardPoint(
-        material=observation.material,
+        material=standard.material,
         group=group,
-        certified=observation.certified,
-        certified_uncertainty=observation.certified_uncertainty,
-        found=float(observation.rate / unit) - fitted.blank,
-        found_uncertainty=float(observation.rate_uncertainty / unit),
+        certified=content,
+        certified_uncertainty=u,
+        found=float(standard.rate[element] / unit) - row.blank,
+        found_uncertainty=float(standard.rate_uncertainty[element] / unit),
     )

@@ -113,8 +113,8 @@ class Region:
         ranges = (*self.ranges_kev, *self.calibration_ranges_kev)
         if not self.ranges_kev or any(not 0.0 < low < high for low, high in ranges):
             raise DomainError(f"region {self.name} needs ranges with 0 < low < high in keV, got {self.ranges_kev}")
-        if not 1 <= self.background_terms <= 8:
-            raise DomainError(f"region {self.name}: background_terms is {self.background_terms}, expected 1 to 8")
+        if not 1 <= self.background_terms <= 16:
+            raise DomainError(f"region {self.name}: background_terms is {self.background_terms}, expected 1 to 16")
         self._check_ratios(groups)
         found = _overlapping(groups, self.ranges_kev) if self.background is Background.SNIP else None
         if found is not None:

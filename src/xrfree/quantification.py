@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,10 @@ ROUND_TOLERANCE = 0.1
 """Change of a mass fraction, in its counting uncertainties, below which rounds of fit and matrix end."""
 PURE_COMPOUND_UNCERTAINTY = 0.02
 """Relative standard uncertainty of a sensitivity carried from a pure compound to an ore."""
+FREE_FIRST_TERM = 10.0
+"""Relative standard uncertainty of the background's first term beforehand: the spectrum alone decides."""
+TUBE_LINE_UNCERTAINTY = 0.3
+"""Relative standard uncertainty with which the tube model predicts its scattered lines, once the scale is known."""
 UNCALIBRATED_UNCERTAINTY = 0.10
 """Relative standard uncertainty of a sensitivity without standards: tables disagree by this much (docs/method.md)."""
 
@@ -48,6 +52,7 @@ class Prepared:
     elements : of every specimen, in the order of mass-fraction vectors.
     log_sensitivity, blank, relative_scatter, absolute_scatter : of the quantified elements, shape (n,) each.
     sensitivity_covariance, blank_covariance, cross_covariance : of ln k; of the blanks; between the two, shape (n, n).
+    shapes : by region, how background (its terms over the first one) and resolution differ between specimens.
     """
 
     method: Method
@@ -63,6 +68,7 @@ class Prepared:
     cross_covariance: FloatArray
     relative_scatter: FloatArray
     absolute_scatter: FloatArray
+    shapes: Mapping[str, JointPrior] = field(default_factory=dict)
 
 
 def group_key(region: Region, group: str) -> str:
@@ -87,15 +93,27 @@ def prepare(method: Method, instrument: Instrument, calibration: Calibration | N
         _check_calibration(method, instrument, calibration)
     elements = specimen_elements(method)
     conditions = dict.fromkeys(region.condition for region in method.regions)
+    models = {name: condition_model(instrument.conditions[name], instrument.detector, elements) for name in conditions}
+    return _prepared(method, instrument, calibration, models)
+
+
+def with_calibration(prepared: Prepared, calibration: Calibration) -> Prepared:
+    """The same method and instrument with another calibration; its models need not be made again."""
+    _check_calibration(prepared.method, prepared.instrument, calibration)
+    return _prepared(prepared.method, prepared.instrument, calibration, prepared.models)
+
+
+def _prepared(
+    method: Method, instrument: Instrument, calibration: Calibration | None, models: Mapping[str, ConditionModel]
+) -> Prepared:
     return Prepared(
         method=method,
         instrument=instrument,
         calibration=calibration,
-        elements=elements,
-        models={
-            name: condition_model(instrument.conditions[name], instrument.detector, elements) for name in conditions
-        },
-        ratio_prior=_ratio_prior(instrument),
+        elements=specimen_elements(method),
+        models=models,
+        ratio_prior=_ratio_prior(instrument, calibration),
+        shapes=_shapes(calibration),
         **_sensitivities(method, instrument, calibration),
     )
 
@@ -122,12 +140,77 @@ def _check_calibration(method: Method, instrument: Instrument, calibration: Cali
             )
 
 
-def _ratio_prior(instrument: Instrument) -> JointPrior | None:
+def _ratio_prior(instrument: Instrument, calibration: Calibration | None) -> JointPrior | None:
+    """What pure compounds say about line ratios; of those that the standards showed, what the standards say."""
     ratios = instrument.line_ratios
-    if not ratios.clusters:
+    mean = dict(zip(ratios.clusters, ratios.deviation.tolist(), strict=True))
+    places = {cluster: k for k, cluster in enumerate(ratios.clusters)}
+    learned = [region for region in (calibration.regions if calibration else ()) if region.ratios]
+    for region in learned:
+        for cluster in region.ratios:
+            places.setdefault(cluster, len(places))
+        mean |= dict(zip(region.ratios, region.ratio_deviation.tolist(), strict=True))
+    if not places:
         return None
-    names = tuple(f"ratio:{group}:{cluster}" for group, cluster in ratios.clusters)
-    return JointPrior(names=names, mean=ratios.deviation, covariance=ratios.covariance)
+    covariance = np.zeros((len(places), len(places)))
+    n = len(ratios.clusters)
+    covariance[:n, :n] = ratios.covariance
+    for region in learned:
+        index = [places[cluster] for cluster in region.ratios]
+        covariance[index] = 0.0
+        covariance[:, index] = 0.0
+        covariance[np.ix_(index, index)] = region.ratio_covariance
+    return JointPrior(
+        names=tuple(f"ratio:{group}:{cluster}" for group, cluster in places),
+        mean=np.array([mean[cluster] for cluster in places]),
+        covariance=covariance,
+    )
+
+
+def _shapes(calibration: Calibration | None) -> dict[str, JointPrior]:
+    return {
+        region.region.partition("/")[2]: JointPrior(
+            names=region.shapes, mean=region.shape_mean, covariance=region.shape_covariance
+        )
+        for region in (calibration.regions if calibration else ())
+        if region.shapes
+    }
+
+
+def region_priors(prepared: Prepared, region: Region, start: Mapping[str, float] | None) -> list[JointPrior]:
+    """What calibrations know about parameters of a region's fit together; start : an earlier fit of the spectrum."""
+    first_term = None if start is None else start.get("continuum:0")
+    ratios = [] if prepared.ratio_prior is None else [prepared.ratio_prior]
+    return [*ratios, *shape_priors(prepared.shapes.get(region.name), first_term)]
+
+
+def shape_priors(shapes: JointPrior | None, first_term: float | None) -> list[JointPrior]:
+    """Priors of a fit from the population of background shapes and resolutions.
+
+    first_term : counts of the background's first term in an earlier fit of the spectrum; the others are known only
+        relative to it. Without one, nothing is said about the background.
+    """
+    if shapes is None:
+        return []
+    is_background = np.array([name.startswith("continuum:") for name in shapes.names])
+    rest, terms = np.flatnonzero(~is_background), np.flatnonzero(is_background)
+    priors = [_part(shapes, rest)] if rest.size else []
+    if terms.size and first_term is not None and first_term > 0.0:
+        part = _part(shapes, terms)
+        direction = np.concatenate([[1.0], part.mean])
+        covariance = FREE_FIRST_TERM**2 * np.outer(direction, direction)
+        covariance[1:, 1:] += part.covariance
+        priors.append(
+            JointPrior(
+                names=("continuum:0", *part.names), mean=first_term * direction, covariance=first_term**2 * covariance
+            )
+        )
+    return priors
+
+
+def _part(prior: JointPrior, index: NDArray[np.int64]) -> JointPrior:
+    names = tuple(prior.names[k] for k in index)
+    return JointPrior(names=names, mean=prior.mean[index], covariance=prior.covariance[np.ix_(index, index)])
 
 
 def _sensitivities(method: Method, instrument: Instrument, calibration: Calibration | None) -> dict[str, FloatArray]:
@@ -243,7 +326,7 @@ def common_solution(
         moved = _largest_move(seen, renewed, fits, strengths, prepared)
         history.append(moved)
         seen = renewed
-        if moved < tolerance:
+        if moved < tolerance and (round_number > 1 or not prepared.shapes):
             whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
             return CommonSolution(seen=seen, whole=whole, strengths=strengths, fits=fits, rounds=round_number)
     raise NotConvergedError(
@@ -289,7 +372,7 @@ def _fit_regions(
             crystal=prepared.instrument.detector.crystal,
             settings=region_settings(region, prepared, seen, spectrum, expected, first=start is None),
             region=region.name,
-            priors=[] if prepared.ratio_prior is None else [prepared.ratio_prior],
+            priors=region_priors(prepared, region, start),
             offset=_lines_of(earlier, known),
             start=start,
         )
@@ -327,6 +410,10 @@ def region_settings(
         if group in region.accompanying and element in elements:
             area = float(scale * strength * max(seen[element], 0.0))
             priors[f"area:{group}"] = Prior(mean=area, sigma=(3.0 if first else ACCOMPANYING_SIGMA) * area + 300.0)
+    if region.condition in prepared.instrument.log_scale:
+        for k, light in enumerate(expected.tube):
+            counts = float(scale * light.strength.sum())
+            priors[f"tube:{k}"] = Prior(mean=counts, sigma=TUBE_LINE_UNCERTAINTY * counts + 1.0)
     return FitSettings(
         ranges_kev=region.ranges_kev,
         background=region.background,

@@ -44,7 +44,7 @@ def assayed(monkeypatch, make_assay):
 
     monkeypatch.setattr(assaying, "prepare", prepare)
     monkeypatch.setattr(batch_assaying, "quantify", quantify)
-    monkeypatch.setattr("xrfree.report.page._data_address", lambda *_: "")
+    monkeypatch.setattr("xrfree.report.page.data_address", lambda *_: "")
     return calls
 
 

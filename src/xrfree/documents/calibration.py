@@ -19,9 +19,10 @@
           found = 0.0101, found_uncertainty = 4e-05 },
     ]
 
-Optional: `curves` of line intensities, `validity` (ranges of the standards), `exclusions` (standards left out, with
-reasons), and `history` (draft -> approved -> superseded: who, when, why). The history is no part of the identity: an
-approved calibration is the same calibration.
+Optional: `regions` (what the standards taught about line ratios, background and resolution), `curves` of line
+intensities, `validity` (ranges of the standards), `exclusions` (standards left out, with reasons), and `history`
+(draft -> approved -> superseded: who, when, why). The history is no part of the identity: an approved calibration is
+the same calibration.
 
 A group is named by condition, region and line group. `covariance` is that of log_sensitivity, by the rows of
 its lower triangle; `blank_correlation` is that of a group's blank with its own log_sensitivity.
@@ -44,6 +45,7 @@ from xrfree.calibration import (
     CurveModel,
     ExcludedStandard,
     ModelKind,
+    RegionKnowledge,
     StandardPoint,
     StatusChange,
     Validity,
@@ -119,6 +121,18 @@ class StandardPointDocument(Document):
     found_uncertainty: NotNegative
 
 
+class RegionKnowledgeDocument(Document):
+    """What the standards taught about the fit of one region, as a document writes it; ratios as "La L:L2-M4,5"."""
+
+    region: Annotated[str, Field(min_length=3)]
+    ratios: tuple[str, ...] = ()
+    ratio_deviation: tuple[float, ...] = ()
+    ratio_covariance: CovarianceRows = ()
+    shapes: tuple[str, ...] = ()
+    shape_mean: tuple[float, ...] = ()
+    shape_covariance: CovarianceRows = ()
+
+
 class CurveDocument(Document):
     """A curve of line intensities, as a document writes it."""
 
@@ -180,6 +194,7 @@ class CalibrationDocument(Document):
     sensitivities: tuple[SensitivityDocument, ...]
     covariance: CovarianceRows
     points: tuple[StandardPointDocument, ...] = ()
+    regions: tuple[RegionKnowledgeDocument, ...] = ()
     curves: tuple[CurveDocument, ...] = ()
     validity: tuple[RangeDocument, ...] = ()
     exclusions: tuple[ExclusionDocument, ...] = ()
@@ -218,11 +233,25 @@ def load_calibration(path: Path | str) -> Calibration:
             created=document.created,
             software_version=document.software_version,
             sha256=identity(document, without=WITHOUT_IDENTITY),
+            regions=tuple(_region(region) for region in document.regions),
             curves=tuple(_curve(curve) for curve in document.curves),
             validity=Validity(ranges=tuple(ContentRange(**span.model_dump()) for span in document.validity)),
             exclusions=tuple(ExcludedStandard(**exclusion.model_dump()) for exclusion in document.exclusions),
             history=tuple(StatusChange(**change.model_dump()) for change in document.history),
         )
+
+
+def _region(document: RegionKnowledgeDocument) -> RegionKnowledge:
+    ratios = [name.partition(":") for name in document.ratios]
+    return RegionKnowledge(
+        region=document.region,
+        ratios=tuple((group, cluster) for group, _, cluster in ratios),
+        ratio_deviation=np.array(document.ratio_deviation),
+        ratio_covariance=covariance_matrix(document.ratio_covariance),
+        shapes=document.shapes,
+        shape_mean=np.array(document.shape_mean),
+        shape_covariance=covariance_matrix(document.shape_covariance),
+    )
 
 
 def _curve(document: CurveDocument) -> CalibrationCurve:
@@ -264,10 +293,23 @@ def calibration_data(calibration: Calibration) -> dict[str, Any]:
 
 def _optional_data(calibration: Calibration) -> dict[str, list[dict[str, Any]]]:
     return {
+        "regions": [_region_data(region) for region in calibration.regions],
         "curves": [_curve_data(curve) for curve in calibration.curves],
         "validity": [asdict(span) for span in calibration.validity.ranges],
         "exclusions": [asdict(exclusion) for exclusion in calibration.exclusions],
         "history": [{**asdict(change), "status": str(change.status)} for change in calibration.history],
+    }
+
+
+def _region_data(region: RegionKnowledge) -> dict[str, Any]:
+    return {
+        "region": region.region,
+        "ratios": [f"{group}:{cluster}" for group, cluster in region.ratios],
+        "ratio_deviation": region.ratio_deviation.tolist(),
+        "ratio_covariance": covariance_rows(region.ratio_covariance),
+        "shapes": list(region.shapes),
+        "shape_mean": region.shape_mean.tolist(),
+        "shape_covariance": covariance_rows(region.shape_covariance),
     }
 
 

@@ -92,7 +92,7 @@ class RegionDocument(Document):
     quantified: tuple[LineGroupName, ...]
     accompanying: tuple[LineGroupName, ...] = ()
     background: Background = Background.SCATTERED
-    background_terms: Annotated[int, Field(ge=1, le=8)] = 3
+    background_terms: Annotated[int, Field(ge=1, le=16)] = 3
     ratios: dict[LinesName, str] = Field(default_factory=dict)
     non_negative: bool = False
     calibration_ranges_kev: tuple[tuple[Positive, Positive], ...] = ()

@@ -1,0 +1,458 @@
+"""What many spectra of known specimens teach together about one region: sensitivities, blanks, line ratios, background.
+
+Definition   Standard s has areas a, line ratios θ and a shape β (smooth correction of the background, resolution). Its
+             spectrum says ln L_s(a, θ, β) = g z - z M z / 2 around the fit, everything else integrated out. Further
+                 a_i = T k_i S_i (w_i + b_i + e_i),  e_i ~ N(0, u_i² + (s_rel w_i)² + s_abs²)
+                 β = m + f,  f ~ N(0, Ω)
+             with live time T, modelled strength S, certified content w with standard uncertainty u. The common
+             x = (θ, ln k, b, m) has a Gaussian posterior once a and β of every standard are integrated out; the
+             scatters s_rel, s_abs and the spread Ω of the shapes follow by expectation and maximisation.
+             A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39 (1977) 1
+Validation   tests/test_learning.py: what the data were drawn with is recovered within the stated uncertainties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from xrfree.errors import CalibrationError
+from xrfree.fit import JointPrior
+from xrfree.fit.region import RegionFit
+from xrfree.method import split_group
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Solver = Callable[[FloatArray], FloatArray]
+
+RESOLUTION = {"noise": 0.02, "fano": 0.01}
+"""How far noise² and Fano factor of one instrument usually differ between specimens (count rate, temperature)."""
+BACKGROUND_SPREAD = 0.05
+"""How far a coefficient of the smooth correction usually differs between specimens, over the scattered continuum."""
+USUAL_SPECIMENS = 3.0
+"""The usual spreads count as much as this many standards."""
+USUAL_RELATIVE_SCATTER, USUAL_ABSOLUTE_SCATTER = 0.003, 0.3
+"""Usual scatter between specimens: relative, and at zero content in counting uncertainties."""
+USUAL_POINTS = 2.0
+"""The usual scatters count as much as this many standards."""
+FEWEST_FOR_SHAPES = 6
+"""Standards below which nothing is said about a population of shapes."""
+_BLANK_SIGMA = 10.0
+"""Prior standard deviation of blanks in counting uncertainties."""
+_FLAT = 10.0
+"""Prior standard deviation of the mean shapes: none."""
+_ROUNDS = 40
+"""Of expectation and maximisation; the first ten do most of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """What the spectrum of one standard says about one region, and what its certificate says.
+
+    names : areas ("area:La L"), ratios ("ratio:La L:L2-M4,5") and shape parameters (background over its first term).
+    centre, score, information : of those, in a quadratic log-likelihood; shapes (n,), (n,) and (n, n).
+    exposure_s : live time times the share that pile-up leaves in the lines.
+    strength : modelled strength of each line group; content : certified mass fraction and its standard uncertainty.
+    """
+
+    material: str
+    names: tuple[str, ...]
+    centre: FloatArray
+    score: FloatArray
+    information: FloatArray
+    exposure_s: float
+    strength: Mapping[str, float]
+    content: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lesson:
+    """What all standards teach about one region.
+
+    groups : calibrated line groups; log_sensitivity, blank, relative_scatter, absolute_scatter : shape (n,).
+    covariance : of ln k and b together, shape (2 n, 2 n).
+    ratios : posterior of the line ratios.
+    shapes : population of the shape parameters, predictive; None where too few standards were measured.
+    """
+
+    groups: tuple[str, ...]
+    log_sensitivity: FloatArray
+    blank: FloatArray
+    relative_scatter: FloatArray
+    absolute_scatter: FloatArray
+    covariance: FloatArray
+    ratios: JointPrior
+    shapes: JointPrior | None
+
+
+def shape_names(background_terms: int) -> tuple[str, ...]:
+    """Parameters whose population is learned: background beyond its first term, and resolution."""
+    return (*(f"continuum:{k}" for k in range(1, background_terms)), *RESOLUTION)
+
+
+def evidence(
+    material: str,
+    fit: RegionFit,
+    *,
+    strength: Mapping[str, float],
+    content: Mapping[str, tuple[float, float]],
+    shapes: Sequence[str],
+) -> Evidence:
+    """Quadratic log-likelihood of one fit in its areas, line ratios and shapes; all else integrated over its prior.
+
+    M = I_kk - I_ko (I_oo + P_o)⁻¹ I_ok,  g = s_k - I_ko (I_oo + P_o)⁻¹ (s_o - P_o (p_o - m_o))
+    """
+    model = fit.model
+    evaluation = model.evaluate(fit.values)
+    names = np.array(model.names)
+    values = np.array([fit.values[name] for name in model.names])
+    jacobian = evaluation.jacobian.copy()
+    _over_first_term(jacobian, values, list(model.names), shapes)
+    expected = np.maximum(evaluation.expected, 1e-2)
+    information = (jacobian / expected) @ jacobian.T
+    score = jacobian @ ((model.counts - expected) / expected)
+    kept = np.array([n.startswith(("area:", "ratio:")) or n in shapes for n in names])
+    priors = [model.prior(name) for name in names]
+    fixed = np.array([prior.sigma == 0.0 for prior in priors])
+    sigma = np.array([prior.sigma for prior in priors])
+    precision = np.where(kept | fixed, 0.0, 1.0 / np.maximum(sigma, 1e-300) ** 2)
+    score -= precision * (values - np.array([prior.mean for prior in priors]))
+    information[np.diag_indices(names.size)] += precision
+    own, other = np.flatnonzero(kept & ~fixed), np.flatnonzero(~kept & ~fixed)
+    solve = _solver(information[np.ix_(other, other)])
+    across = information[np.ix_(other, own)]
+    return Evidence(
+        material=material,
+        names=tuple(names[own].tolist()),
+        centre=values[own],
+        score=score[own] - across.T @ solve(score[other]),
+        information=information[np.ix_(own, own)] - across.T @ solve(across),
+        exposure_s=fit.areas.live_time_s * fit.areas.survival,
+        strength=dict(strength),
+        content=dict(content),
+    )
+
+
+def _over_first_term(jacobian: FloatArray, values: FloatArray, names: list[str], shapes: Sequence[str]) -> None:
+    """From counts of each background term to ratios over the first, in place."""
+    first = names.index("continuum:0")
+    terms = [names.index(n) for n in shapes if n.startswith("continuum:") and n in names]
+    jacobian[first] += (values[terms] / values[first]) @ jacobian[terms]
+    jacobian[terms] *= values[first]
+    values[terms] /= values[first]
+
+
+def _solver(matrix: FloatArray) -> Solver:
+    """Return x ↦ matrix⁻¹ x of a positive definite matrix, its diagonal brought to 1 first."""
+    size = 1.0 / np.sqrt(np.diag(matrix))
+    try:
+        factor = linalg.cho_factor(matrix * size * size[:, None] + 1e-12 * np.eye(size.size))
+    except linalg.LinAlgError:
+        raise CalibrationError(
+            "the standards do not determine what is to be learned from them; measure longer, or fit less"
+        ) from None
+
+    def solve(right: FloatArray) -> FloatArray:
+        scale = size if right.ndim == 1 else size[:, None]
+        return np.asarray(scale * linalg.cho_solve(factor, scale * right))
+
+    return solve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _State:
+    """Current values of everything that is learned; common : (θ, ln k, b, m)."""
+
+    common: FloatArray
+    spread: FloatArray
+    relative: FloatArray
+    absolute: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Layout:
+    """Where everything stands in the common vector, and what is known of it beforehand."""
+
+    ratios: tuple[str, ...]
+    groups: tuple[str, ...]
+    shapes: tuple[str, ...]
+    typical: FloatArray
+    mean: FloatArray
+    precision: FloatArray
+
+    @property
+    def log_k(self) -> slice:
+        """Sensitivities."""
+        return slice(len(self.ratios), len(self.ratios) + len(self.groups))
+
+    @property
+    def blank(self) -> slice:
+        """Blanks."""
+        return slice(self.log_k.stop, self.log_k.stop + len(self.groups))
+
+    @property
+    def shape(self) -> slice:
+        """Means of the shapes."""
+        return slice(self.blank.stop, self.blank.stop + len(self.shapes))
+
+    @property
+    def usual_spread(self) -> FloatArray:
+        """Covariance of the shapes between specimens before any was measured."""
+        return np.diag([RESOLUTION.get(name, BACKGROUND_SPREAD) ** 2 for name in self.shapes])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Standard:
+    """Evidence of one standard, its own areas and shapes z apart from the ratios θ it has in common with the others.
+
+    own, common : positions of z and θ in the evidence; place : of θ in the common vector.
+    groups, group : positions in z and numbers of the calibrated line groups with a certified content; shapes, shape :
+        the same of the shapes.
+    content, uncertainty : certified, of these groups; rate : counts per ln k = 0 and mass fraction.
+    """
+
+    evidence: Evidence
+    own: IntArray
+    common: IntArray
+    place: IntArray
+    groups: IntArray
+    group: IntArray
+    shapes: IntArray
+    shape: IntArray
+    content: FloatArray
+    uncertainty: FloatArray
+    rate: FloatArray
+
+    def information(self, rows: IntArray, columns: IntArray) -> FloatArray:
+        """Part of the evidence's information."""
+        return self.evidence.information[np.ix_(rows, columns)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Expectation:
+    """z of one standard before its spectrum is seen: N(mean + slope δx, precision⁻¹); unit : counts per content."""
+
+    mean: FloatArray
+    slope: FloatArray
+    precision: FloatArray
+    unit: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Posterior:
+    """z of one standard after it: centre + constant + slope δx, with covariance for given x."""
+
+    constant: FloatArray
+    slope: FloatArray
+    covariance: FloatArray
+
+
+def learn(
+    evidences: Sequence[Evidence],
+    *,
+    groups: Sequence[str],
+    ratios: JointPrior,
+    shapes: Sequence[str],
+    log_sensitivity: FloatArray,
+    log_sensitivity_sigma: FloatArray,
+) -> Lesson:
+    """Joint posterior of line ratios, sensitivities, blanks and background shapes from all standards of one region.
+
+    groups : line groups to calibrate; ratios : prior of every line ratio that occurs in the evidence.
+    shapes : shape parameters; nothing is said about them with fewer than FEWEST_FOR_SHAPES standards.
+    log_sensitivity, log_sensitivity_sigma : prior of ln k of each group, shape (n_groups,).
+
+    Raises CalibrationError when the standards do not determine the parameters.
+    """
+    population = tuple(shapes) if len(evidences) >= FEWEST_FOR_SHAPES else ()
+    layout = _layout(evidences, tuple(groups), ratios, population, log_sensitivity, log_sensitivity_sigma)
+    standards = [_standard(e, layout) for e in evidences]
+    state = _State(
+        common=layout.mean,
+        spread=layout.usual_spread,
+        relative=np.full(len(groups), USUAL_RELATIVE_SCATTER),
+        absolute=USUAL_ABSOLUTE_SCATTER * layout.typical,
+    )
+    covariance = np.zeros_like(layout.precision)
+    for _ in range(_ROUNDS):
+        expectations = [_expectation(s, layout, state) for s in standards]
+        posteriors = [_posterior(s, e, state) for s, e in zip(standards, expectations, strict=True)]
+        step, covariance = _step(standards, expectations, posteriors, layout, state)
+        state = replace(state, common=state.common + step)
+        state = _with_scatters(standards, expectations, posteriors, layout, state, step, covariance)
+    return _lesson(layout, state, covariance)
+
+
+def _layout(
+    evidences: Sequence[Evidence],
+    groups: tuple[str, ...],
+    ratios: JointPrior,
+    shapes: tuple[str, ...],
+    log_k: FloatArray,
+    log_k_sigma: FloatArray,
+) -> _Layout:
+    typical = np.array([_typical(evidences, group, k) for group, k in zip(groups, log_k, strict=True)])
+    known = np.concatenate([log_k_sigma**-2, (_BLANK_SIGMA * typical) ** -2, np.full(len(shapes), _FLAT**-2)])
+    return _Layout(
+        ratios=ratios.names,
+        groups=groups,
+        shapes=shapes,
+        typical=typical,
+        mean=np.concatenate([ratios.mean, log_k, np.zeros(len(groups) + len(shapes))]),
+        precision=linalg.block_diag(linalg.pinvh(ratios.covariance), np.diag(known)),
+    )
+
+
+def _typical(evidences: Sequence[Evidence], group: str, log_k: float) -> float:
+    """Usual counting uncertainty of a group's mass fraction in the standards, all other areas known."""
+    found = []
+    for e in evidences:
+        at = e.names.index(f"area:{group}")
+        found.append(e.information[at, at] ** -0.5 / (e.exposure_s * np.exp(log_k) * e.strength[group]))
+    return float(np.median(found))
+
+
+def _standard(e: Evidence, layout: _Layout) -> _Standard:
+    is_ratio = np.array([name.startswith("ratio:") for name in e.names])
+    own, common = np.flatnonzero(~is_ratio), np.flatnonzero(is_ratio)
+    names = [e.names[k] for k in own]
+    found = [
+        (q, layout.groups.index(name[5:]))
+        for q, name in enumerate(names)
+        if name[5:] in layout.groups and split_group(name[5:])[0] in e.content
+    ]
+    shaped = [(q, layout.shapes.index(name)) for q, name in enumerate(names) if name in layout.shapes]
+    certified = [e.content[split_group(layout.groups[j])[0]] for _, j in found]
+    return _Standard(
+        evidence=e,
+        own=own,
+        common=common,
+        place=np.array([layout.ratios.index(e.names[k]) for k in common], dtype=np.int64),
+        groups=np.array([q for q, _ in found], dtype=np.int64),
+        group=np.array([j for _, j in found], dtype=np.int64),
+        shapes=np.array([q for q, _ in shaped], dtype=np.int64),
+        shape=np.array([j for _, j in shaped], dtype=np.int64),
+        content=np.array([w for w, _ in certified]),
+        uncertainty=np.array([u for _, u in certified]),
+        rate=np.array([e.exposure_s * e.strength[layout.groups[j]] for _, j in found]),
+    )
+
+
+def _expectation(s: _Standard, layout: _Layout, state: _State) -> _Expectation:
+    """Areas as the certificate and shapes as the population say; areas without a certificate are free."""
+    mean = s.evidence.centre[s.own].copy()
+    slope = np.zeros((mean.size, layout.mean.size))
+    precision = np.zeros((mean.size, mean.size))
+    unit = s.rate * np.exp(state.common[layout.log_k][s.group])
+    mean[s.groups] = unit * (s.content + state.common[layout.blank][s.group])
+    precision[s.groups, s.groups] = 1.0 / (unit**2 * _variance(s, state))
+    slope[s.groups, layout.log_k.start + s.group] = mean[s.groups]
+    slope[s.groups, layout.blank.start + s.group] = unit
+    mean[s.shapes] = state.common[layout.shape][s.shape]
+    slope[s.shapes, layout.shape.start + s.shape] = 1.0
+    if s.shapes.size:
+        precision[np.ix_(s.shapes, s.shapes)] = linalg.pinvh(state.spread[np.ix_(s.shape, s.shape)])
+    return _Expectation(mean=mean, slope=slope, precision=precision, unit=unit)
+
+
+def _variance(s: _Standard, state: _State) -> FloatArray:
+    """u² + (s_rel w)² + s_abs² of the contents of one standard."""
+    relative, absolute = state.relative[s.group] * s.content, state.absolute[s.group]
+    return np.asarray(s.uncertainty**2 + relative**2 + absolute**2)
+
+
+def _posterior(s: _Standard, e: _Expectation, state: _State) -> _Posterior:
+    solve = _solver(s.information(s.own, s.own) + e.precision)
+    across = s.information(s.own, s.common)
+    moved = state.common[s.place] - s.evidence.centre[s.common]
+    pull = e.precision @ (e.mean - s.evidence.centre[s.own])
+    slope = e.precision @ e.slope
+    slope[:, s.place] -= across
+    return _Posterior(
+        constant=solve(s.evidence.score[s.own] - across @ moved + pull),
+        slope=solve(slope),
+        covariance=solve(np.eye(s.own.size)),
+    )
+
+
+def _step(
+    standards: Sequence[_Standard],
+    expectations: Sequence[_Expectation],
+    posteriors: Sequence[_Posterior],
+    layout: _Layout,
+    state: _State,
+) -> tuple[FloatArray, FloatArray]:
+    """Step of the common parameters to the optimum, all z integrated out, and their covariance there."""
+    information = layout.precision.copy()
+    gradient = layout.precision @ (layout.mean - state.common)
+    for s, e, p in zip(standards, expectations, posteriors, strict=True):
+        across, ratios = s.information(s.common, s.own), s.information(s.common, s.common)
+        moved = state.common[s.place] - s.evidence.centre[s.common]
+        gradient[s.place] += s.evidence.score[s.common] - ratios @ moved - across @ p.constant
+        gradient += e.slope.T @ e.precision @ (p.constant - (e.mean - s.evidence.centre[s.own]))
+        information[np.ix_(s.place, s.place)] += ratios
+        information[s.place] += across @ p.slope
+        information += e.slope.T @ e.precision @ (e.slope - p.slope)
+    solve = _solver(0.5 * (information + information.T))
+    return solve(gradient), solve(np.eye(gradient.size))
+
+
+def _with_scatters(
+    standards: Sequence[_Standard],
+    expectations: Sequence[_Expectation],
+    posteriors: Sequence[_Posterior],
+    layout: _Layout,
+    state: _State,
+    step: FloatArray,
+    covariance: FloatArray,
+) -> _State:
+    """Spread of the shapes and scatters between specimens that the expected deviations ask for."""
+    spread = USUAL_SPECIMENS * layout.usual_spread
+    relative = [[USUAL_POINTS, USUAL_POINTS * USUAL_RELATIVE_SCATTER**2] for _ in layout.groups]
+    absolute = [[USUAL_POINTS, USUAL_POINTS * (USUAL_ABSOLUTE_SCATTER * t) ** 2] for t in layout.typical]
+    for s, e, p in zip(standards, expectations, posteriors, strict=True):
+        away = s.evidence.centre[s.own] + p.constant - e.mean + (p.slope - e.slope) @ step
+        second = np.outer(away, away) + p.covariance + (p.slope - e.slope) @ covariance @ (p.slope - e.slope).T
+        spread[np.ix_(s.shape, s.shape)] += second[np.ix_(s.shapes, s.shapes)]
+        square, variance = np.diag(second)[s.groups] / e.unit**2, _variance(s, state)
+        for k, j in enumerate(s.group):
+            if s.content[k] > 0.0:
+                part = _share(state.relative[j] ** 2 * s.content[k] ** 2, variance[k], square[k])
+                relative[j] = [relative[j][0] + 1.0, relative[j][1] + part / s.content[k] ** 2]
+            part = _share(state.absolute[j] ** 2, variance[k], square[k])
+            absolute[j] = [absolute[j][0] + 1.0, absolute[j][1] + part]
+    return replace(
+        state,
+        spread=spread / (USUAL_SPECIMENS + len(standards)),
+        relative=np.sqrt([total / n for n, total in relative]),
+        absolute=np.sqrt([total / n for n, total in absolute]),
+    )
+
+
+def _share(part: float, whole: float, square: float) -> float:
+    """Expected square of one of several independent errors whose sum has the expected square `square`."""
+    return float(part - part**2 / whole + (part / whole) ** 2 * square)
+
+
+def _lesson(layout: _Layout, state: _State, covariance: FloatArray) -> Lesson:
+    both = np.r_[layout.log_k, layout.blank]
+    ratios = slice(0, len(layout.ratios))
+    shapes = JointPrior(
+        names=layout.shapes,
+        mean=state.common[layout.shape],
+        covariance=state.spread + covariance[layout.shape, layout.shape],
+    )
+    return Lesson(
+        groups=layout.groups,
+        log_sensitivity=state.common[layout.log_k],
+        blank=state.common[layout.blank],
+        relative_scatter=state.relative,
+        absolute_scatter=state.absolute,
+        covariance=covariance[np.ix_(both, both)],
+        ratios=JointPrior(names=layout.ratios, mean=state.common[ratios], covariance=covariance[ratios, ratios]),
+        shapes=shapes if layout.shapes else None,
+    )
