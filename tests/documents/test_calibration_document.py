@@ -111,10 +111,44 @@ def test_round_trip_is_exact(tmp_path_factory: pytest.TempPathFactory, calibrati
 
 def test_plain_data_hold_every_field(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(GOOD)
-    optional = {"curves", "validity", "exclusions", "history"}  # written where there are any
+    optional = {"regions", "curves", "validity", "exclusions", "history"}  # written where there are any
     inside = {field.name for field in dataclasses.fields(Calibration)} - {"sha256", "groups", *ARRAYS} - optional
     written = calibration_data(load_calibration(tmp_path / "c.toml"))
     assert set(written) == {"schema", "sensitivities", "covariance", *inside}
+
+
+REGION = """
+[[regions]]
+region = "low/band"
+ratios = ["La L:L2-M4,5", "La L:L3-N4,5"]
+ratio_deviation = [0.01, -0.02]
+ratio_covariance = [[1e-06], [2e-07, 4e-06]]
+shapes = ["continuum:1", "noise"]
+shape_mean = [0.05, 0.0]
+shape_covariance = [[0.0025], [0.0, 0.0004]]
+"""
+
+
+def test_what_standards_taught_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(GOOD + REGION)
+    read = load_calibration(tmp_path / "c.toml")
+    (region,) = read.regions
+    assert region.ratios == (("La L", "L2-M4,5"), ("La L", "L3-N4,5"))
+    assert np.array_equal(region.ratio_covariance, [[1e-6, 2e-7], [2e-7, 4e-6]])
+    write_calibration(tmp_path / "again.toml", read)
+    assert load_calibration(tmp_path / "again.toml").sha256 == read.sha256
+    assert read.sha256 != _sha256_of(tmp_path, GOOD)
+
+
+def test_knowledge_of_unequal_lengths_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(GOOD + REGION.replace("[0.05, 0.0]", "[0.05]"))
+    with pytest.raises(DocumentError, match=r"c\.toml.*low/band: shape_mean needs finite numbers of shape \(2,\)"):
+        load_calibration(tmp_path / "c.toml")
+
+
+def _sha256_of(folder: Path, text: str) -> str:
+    (folder / "other.toml").write_text(text)
+    return load_calibration(folder / "other.toml").sha256
 
 
 def test_identity_changes_with_a_sensitivity(tmp_path: Path, edited: Callable[[str, str, str], str]) -> None:

@@ -50,7 +50,7 @@ def fitted(band: Band, spectrum: Spectrum, ratios: dict[str, str], prior: JointP
         response=band.response,
         crystal="Si",
         settings=replace(band.settings, ratios=ratios, ratio_sigma=1e-3),
-        ratio_prior=prior,
+        priors=() if prior is None else [prior],
     )
 
 

@@ -215,6 +215,8 @@ def load_calibration(path: Path | str) -> Calibration:
     path = Path(path)
     document = read_document(CalibrationDocument, path)
     rows = document.sensitivities
+    with section(path, "regions"):
+        regions = tuple(_region(region) for region in document.regions)
     with section(path, "sensitivities"):
         return Calibration(
             name=document.name,
@@ -233,7 +235,7 @@ def load_calibration(path: Path | str) -> Calibration:
             created=document.created,
             software_version=document.software_version,
             sha256=identity(document, without=WITHOUT_IDENTITY),
-            regions=tuple(_region(region) for region in document.regions),
+            regions=regions,
             curves=tuple(_curve(curve) for curve in document.curves),
             validity=Validity(ranges=tuple(ContentRange(**span.model_dump()) for span in document.validity)),
             exclusions=tuple(ExcludedStandard(**exclusion.model_dump()) for exclusion in document.exclusions),
