@@ -2,6 +2,7 @@
 
 from xrfree.fit.block import BlockFit, fit_spectra
 from xrfree.fit.inputs import FitSettings, Light, LineCluster, Prior, Templates
+from xrfree.fit.interactive import InteractiveFit, InteractiveResult, interactive_fit
 from xrfree.fit.region import RegionFit, fit_spectrum
 from xrfree.fit.residual import UnmodelledLine, runs_probability, unmodelled_lines
 from xrfree.fit.solve import JointPrior
@@ -9,6 +10,8 @@ from xrfree.fit.solve import JointPrior
 __all__ = [
     "BlockFit",
     "FitSettings",
+    "InteractiveFit",
+    "InteractiveResult",
     "JointPrior",
     "Light",
     "LineCluster",
@@ -18,6 +21,7 @@ __all__ = [
     "UnmodelledLine",
     "fit_spectra",
     "fit_spectrum",
+    "interactive_fit",
     "runs_probability",
     "unmodelled_lines",
 ]

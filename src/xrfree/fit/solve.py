@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 MAX_ITERATIONS = 60
-_SMALLEST_EXPECTED = 1e-2
+SMALLEST_EXPECTED = 1e-2
 MOST_TRIALS = 6
 _NEARLY_NOTHING = 1e-7
 """Information of the data over that of the prior below which a parameter is not worth a column."""
@@ -201,7 +201,7 @@ def _start_values(problem: Problem, given: Mapping[str, float]) -> FloatArray:
 def _solution(
     problem: Problem, state: _State, covariance: FloatArray, steps: Sequence[float], *, converged: bool
 ) -> Solution:
-    expected = tuple(np.maximum(e.expected, _SMALLEST_EXPECTED) for e in state.evaluations)
+    expected = tuple(np.maximum(e.expected, SMALLEST_EXPECTED) for e in state.evaluations)
     return Solution(
         names=problem.names,
         values=state.values,
@@ -226,7 +226,7 @@ class _State:
 def _evaluated(problem: Problem, values: FloatArray) -> _State:
     evaluations = tuple(m.evaluate(problem.values_of(k, values)) for k, m in enumerate(problem.models))
     total = sum(
-        poisson_deviance(m.counts, np.maximum(e.expected, _SMALLEST_EXPECTED))
+        poisson_deviance(m.counts, np.maximum(e.expected, SMALLEST_EXPECTED))
         for m, e in zip(problem.models, evaluations, strict=True)
     )
     away = values - problem.mean
@@ -256,7 +256,7 @@ def variances_without(
         own = names.index(f"area:{group}")
         absent = evaluation.expected - values[f"area:{group}"] * jacobian[own]
         rows = model.evaluate({**values, f"area:{group}": 0.0}).jacobian[kept] if group in tied else jacobian
-        weighted = rows / np.sqrt(np.maximum(absent, _SMALLEST_EXPECTED))
+        weighted = rows / np.sqrt(np.maximum(absent, SMALLEST_EXPECTED))
         information = weighted @ weighted.T
         ratios = [] if group in tied else [i for i, name in enumerate(names) if name.startswith(f"ratio:{group}:")]
         information[ratios] = 0.0
@@ -276,7 +276,7 @@ def _that_matter(problem: Problem, evaluation: Evaluation) -> tuple[IntArray, Fl
 
     What is left out is integrated over its prior: P_kk - P_kd P_dd⁻¹ P_dk.
     """
-    data = (evaluation.jacobian**2 / np.maximum(evaluation.expected, _SMALLEST_EXPECTED)).sum(axis=1)
+    data = (evaluation.jacobian**2 / np.maximum(evaluation.expected, SMALLEST_EXPECTED)).sum(axis=1)
     known = data < _NEARLY_NOTHING * np.diag(problem.precision)
     kept, dropped = np.flatnonzero(~problem.fixed & ~known), np.flatnonzero(~problem.fixed & known)
     precision = problem.precision[np.ix_(kept, kept)]
@@ -305,7 +305,7 @@ def _normal_equations(problem: Problem, state: _State) -> tuple[FloatArray, Floa
     information = problem.precision.copy()
     gradient = -problem.precision @ (state.values - problem.mean)
     for index, model, evaluation in zip(problem.indices, problem.models, state.evaluations, strict=True):
-        expected = np.maximum(evaluation.expected, _SMALLEST_EXPECTED)
+        expected = np.maximum(evaluation.expected, SMALLEST_EXPECTED)
         weighted = evaluation.jacobian / np.sqrt(expected)
         information[np.ix_(index, index)] += weighted @ weighted.T
         gradient[index] += weighted @ ((model.counts - expected) / np.sqrt(expected))
