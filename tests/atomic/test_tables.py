@@ -228,6 +228,11 @@ def test_what_is_no_formula_is_refused_by_name(formula: str) -> None:
         parse_formula(formula)
 
 
+def test_formula_with_an_element_beyond_the_tables_is_refused_by_its_name() -> None:
+    with pytest.raises(DomainError, match="'Pu' is not the symbol of an element from H to U"):
+        parse_formula("PuO2")
+
+
 def test_atomic_weight_and_density_are_those_of_the_element() -> None:
     # IUPAC 2013: 138.905 47(7), the table has 138.92; density of silicon at 20 °C 2.329 g/cm³.
     assert atomic_weight(57) == pytest.approx(138.90547, rel=2e-4)

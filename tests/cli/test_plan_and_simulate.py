@@ -78,3 +78,16 @@ def test_simulation_without_scale_or_rate_is_refused(
 ) -> None:
     assert main(["simulate", INSTRUMENT, str(ores), str(tmp_path / "s.h5")]) == FAILED
     assert "give --rate" in capsys.readouterr().err
+
+
+def test_conditions_of_different_lengths_share_a_table(tmp_path: Path, ores: Path) -> None:
+    ores.write_text("\n".join(ores.read_text().splitlines()[:2]) + "\n", encoding="utf-8")
+    lengths = {}
+    for kind in ("hdf5", "emsa", "csv"):
+        out = tmp_path / kind
+        command = ["simulate", INSTRUMENT, str(ores), str(out), "--time", "1", "--rate", "500", "--to", kind]
+        assert main(command) == OK
+        spectra = [s for path in out.iterdir() for m in read_measurements(path) for s in m.spectra.values()]
+        lengths[kind] = sorted(s.n_channels for s in spectra)
+    assert lengths["emsa"] == lengths["csv"] != lengths["hdf5"]
+    assert lengths["hdf5"] == [max(lengths["csv"])] * len(lengths["csv"])

@@ -63,6 +63,8 @@ def parse_formula(formula: str) -> dict[str, float]:
     except ValueError:
         raise DomainError(f"'{formula}' is not a chemical formula such as 'Fe2O3' or 'CaF2'") from None
     symbols = [str(xraylib.AtomicNumberToSymbol(z)) for z in parsed["Elements"]]
+    for symbol in symbols:
+        atomic_number(symbol)
     return dict(zip(symbols, map(float, parsed["massFractions"]), strict=True))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +38,11 @@ def run(request: Request) -> int:
     entries = load_specimens(request.specimens)
     kind = output_kind(request.out, request.to)
     conditions = request.conditions or tuple(instrument.conditions)
+    lengths = _lengths(instrument, conditions, one_length=kind == "hdf5")
     console.note_compilation()
     with console.waiting("simulating"):
         measurements = [
-            _measurement(name, known_contents(request.specimens, name, entry), instrument, conditions, request, number)
+            _measurement(name, known_contents(request.specimens, name, entry), instrument, lengths, request, number)
             for number, (name, entry) in enumerate(entries.items())
         ]
     write_measurements(request.out, kind, measurements)
@@ -72,22 +73,27 @@ def channels(instrument: Instrument, condition: str) -> int:
     )
 
 
-def _measurement(
-    name: str, entry: SpecimenEntry, instrument: Instrument, conditions: Sequence[str], request: Request, number: int
-) -> Measurement:
+def _lengths(instrument: Instrument, conditions: Sequence[str], *, one_length: bool) -> dict[str, int]:
+    """Number of channels by condition; one_length : the largest for all, as a table of spectra needs."""
     unknown = [c for c in conditions if c not in instrument.conditions]
     if unknown:
         known = ", ".join(instrument.conditions)
         raise XrfreeError(f"instrument {instrument.name} has no condition '{unknown[0]}'; it has {known}")
-    unscaled = [c for c in conditions if c not in instrument.log_scale]
+    lengths = {condition: channels(instrument, condition) for condition in conditions}
+    return dict.fromkeys(lengths, max(lengths.values())) if one_length else lengths
+
+
+def _measurement(
+    name: str, entry: SpecimenEntry, instrument: Instrument, lengths: Mapping[str, int], request: Request, number: int
+) -> Measurement:
+    unscaled = [c for c in lengths if c not in instrument.log_scale]
     if unscaled and not request.rate_per_s:
         raise XrfreeError(
             f"instrument {instrument.name} does not state the scale of {', '.join(unscaled)}, so its count rate is "
             "unknown. Calibrate it, or give --rate"
         )
     spectra = {}
-    for place, condition in enumerate(conditions):
-        n_channels = channels(instrument, condition)
+    for place, (condition, n_channels) in enumerate(lengths.items()):
         whole = (entry.contents, entry.specimen)
         used = instrument
         if request.rate_per_s:
