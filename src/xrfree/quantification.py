@@ -216,8 +216,8 @@ def _part(prior: JointPrior, index: NDArray[np.int64]) -> JointPrior:
 def _sensitivities(method: Method, instrument: Instrument, calibration: Calibration | None) -> dict[str, FloatArray]:
     """Sensitivities and blanks of the quantified elements, as the fields of `Prepared`.
 
-    Without a calibration, or for an element that it does not know, the sensitivity is the one the instrument document
-    states and the blank is 0.
+    Without a calibration the sensitivity is the one the instrument document states and the blank is 0; so it is for an
+    element that the calibration does not know, moved as the known ones of its condition have moved (tube current).
     """
     groups = quantified_groups(method)
     n = len(groups)
@@ -230,6 +230,9 @@ def _sensitivities(method: Method, instrument: Instrument, calibration: Calibrat
         keys = [group_key(*place) for place in groups.values()]
         mine = [k for k, key in enumerate(keys) if key in calibration.groups]
         own = [calibration.groups.index(keys[k]) for k in mine]
+        vectors["log_sensitivity"] += _moved_scales(
+            list(groups.values()), mine, calibration.log_sensitivity[own], stated
+        )
         for name, vector in vectors.items():
             vector[mine] = getattr(calibration, name)[own]
         blank, correlation = calibration.blank_uncertainty[own], calibration.blank_correlation[own]
@@ -238,6 +241,19 @@ def _sensitivities(method: Method, instrument: Instrument, calibration: Calibrat
         squares["blank_covariance"][mine, mine] = blank**2
         squares["cross_covariance"][mine, mine] = correlation * blank * sigma
     return {**vectors, **squares}
+
+
+def _moved_scales(
+    places: Sequence[tuple[Region, str]],
+    known: Sequence[int],
+    log_sensitivity: FloatArray,
+    stated: Sequence[tuple[float, float]],
+) -> FloatArray:
+    """By how much the log sensitivities of each condition have moved since the instrument document was made."""
+    moved: dict[str, list[float]] = {}
+    for k, log_k in zip(known, log_sensitivity.tolist(), strict=True):
+        moved.setdefault(places[k][0].condition, []).append(log_k - stated[k][0])
+    return np.array([float(np.median(moved.get(region.condition, [0.0]))) for region, _ in places])
 
 
 def stated_sensitivity(region: Region, group: str, instrument: Instrument) -> tuple[float, float]:
