@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -91,7 +89,8 @@ def waiting(what: str) -> Iterator[None]:
 
 def note_compilation() -> None:
     """Say that a first run takes longer, unless compiled kernels lie on the disk already."""
-    spec = find_spec("xrfree.kernels")
-    folders = [] if spec is None or spec.submodule_search_locations is None else spec.submodule_search_locations
-    if not any(any(Path(folder, "__pycache__").glob("*.nbc")) for folder in folders):
+    from xrfree.kernels._kernel import lies_compiled
+    from xrfree.kernels.lineshape import add_lines
+
+    if not lies_compiled(add_lines):
         note("First run: compiling the numerical kernels, once; this takes up to a minute.")

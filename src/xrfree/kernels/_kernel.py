@@ -7,7 +7,9 @@ that must use vector registers are `summing` kernels, whose order of addition is
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
@@ -28,3 +30,13 @@ def summing(function: Callable[Parameters, Result]) -> Callable[Parameters, Resu
         function
     )
     return cast("Callable[Parameters, Result]", compiled)
+
+
+def lies_compiled(function: Callable[..., object]) -> bool:
+    """Whether a kernel's machine code lies on the disk, not older than its source; True where nothing is compiled."""
+    stats = getattr(function, "stats", None)
+    if stats is None:
+        return True
+    source = Path(inspect.getfile(inspect.unwrap(function)))
+    files = Path(stats.cache_path).glob(f"{source.stem}.{function.__name__}-*.nbc")
+    return any(file.stat().st_mtime >= source.stat().st_mtime for file in files)
