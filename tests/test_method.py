@@ -69,8 +69,8 @@ def test_analytes_come_first_in_the_order_they_were_asked_for() -> None:
         ({"ranges_kev": ((5.0, 4.0),)}, "region band needs ranges"),
         ({"ranges_kev": ((0.0, 4.0),)}, "region band needs ranges"),
         ({"ranges_kev": ((float("nan"), 4.0),)}, "region band needs ranges"),
-        ({"background_terms": 0}, "region band: background_terms is 0, expected 1 to 8"),
-        ({"background_terms": 9}, "background_terms is 9"),
+        ({"background_terms": 0}, "region band: background_terms is 0, expected 1 to 16"),
+        ({"background_terms": 17}, "background_terms is 17"),
     ],
 )
 def test_impossible_region_is_refused_by_name(changes: dict[str, Any], message: str) -> None:

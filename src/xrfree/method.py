@@ -200,6 +200,28 @@ class ConditionMatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LaboratoryUncertainty:
+    """What a laboratory knows of its own work beyond counts and calibration: standard uncertainties.
+
+    preparation : relative, of every content, independent between specimens and components.
+    drift : relative, of the sensitivity of a condition since the last calibration or drift correction.
+    loss_on_ignition : kg/kg; dilution : relative, of weighed flux over sample.
+    """
+
+    preparation: float = 0.0
+    drift: float = 0.0
+    loss_on_ignition: float = 0.0
+    dilution: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no uncertainty."""
+        for name in ("preparation", "drift", "loss_on_ignition", "dilution"):
+            value = getattr(self, name)
+            if not 0.0 <= value < 0.5:
+                raise DomainError(f"the uncertainty of {name} is {value}, expected a number from 0 to 0.5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """A measuring procedure.
 
@@ -208,6 +230,7 @@ class Method:
     coverage_factor : k of the expanded uncertainties.
     false_positive_risk : of one specimen, shared by its analytes.
     ratio_sigma : relative standard uncertainty of line ratios that the instrument's calibration does not know.
+    uncertainty : what the laboratory adds to every budget.
     gates : what a batch must pass; they change no result and are no part of the identity `sha256`.
     """
 
@@ -220,6 +243,7 @@ class Method:
     coverage_factor: float = 2.0
     false_positive_risk: float = 0.05
     ratio_sigma: float = 0.02
+    uncertainty: LaboratoryUncertainty = field(default_factory=LaboratoryUncertainty)
     gates: tuple[Gate, ...] = ()
     sha256: str = field(default="", compare=False)
 
@@ -255,6 +279,7 @@ class Method:
                 self.coverage_factor,
                 self.false_positive_risk,
                 self.ratio_sigma,
+                self.uncertainty,
                 self.gates,
                 self.sha256,
             ),
@@ -278,6 +303,7 @@ def _rebuild_method(*parts: object) -> Method:
         "coverage_factor",
         "false_positive_risk",
         "ratio_sigma",
+        "uncertainty",
         "gates",
         "sha256",
     )

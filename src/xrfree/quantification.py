@@ -571,6 +571,8 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
         w,
         prepared,
     )
+    if any((prepared.method.uncertainty.loss_on_ignition, prepared.method.uncertainty.dilution)):
+        parts["matrix"] = _matrix_covariance(solution, prepared, specimen, w)
     covariance = np.sum(list(parts.values()), axis=0)
     decision, detection = limits(_rate_variance_at_zero(solution.fits, prepared.method), unit, prepared)
     dilution = specimen.dilution
@@ -612,13 +614,48 @@ def contributions(
     inverse = np.linalg.inv(response)
     per_unit = unit[..., :, None] * unit[..., None, :]
     scatter = (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2
+    stated = prepared.method.uncertainty
     rough = {
         "counting": counting / per_unit,
         "misfit": misfit / per_unit,
         "calibration": _calibration_covariance(prepared, w + prepared.blank),
         "between specimens": scatter[..., None] * np.eye(w.shape[-1]),
     }
-    return {name: inverse @ part @ inverse.swapaxes(-1, -2) for name, part in rough.items()}
+    if stated.drift:
+        rough["drift"] = stated.drift**2 * _together(w, prepared.method)
+    parts = {name: np.asarray(inverse @ part @ inverse.swapaxes(-1, -2)) for name, part in rough.items()}
+    if stated.preparation:
+        parts["preparation"] = (stated.preparation * w)[..., None] ** 2 * np.eye(w.shape[-1])
+    return parts
+
+
+def _together(w: FloatArray, method: Method) -> FloatArray:
+    """w_i w_j of elements whose lines are measured in the same condition, 0 of all others."""
+    conditions = [region.condition for region, _ in quantified_groups(method).values()]
+    same = np.array([[a == b for b in conditions] for a in conditions])
+    return np.asarray(w[..., :, None] * w[..., None, :] * same)
+
+
+def _matrix_covariance(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
+    """What ignition loss and weighed flux leave uncertain.
+
+    A seen element's rate fixes w S(w, q): M δw = -w ∂ ln S/∂q δq, for q the ignition loss or the logarithm of the
+    dilution D; mass fractions of the sample are w D and move with D as well.
+    """
+    stated = prepared.method.uncertainty
+    base = np.log(_strengths(solution.seen, prepared, specimen))
+    inverse = np.linalg.inv(_response_matrix(solution, prepared, specimen, w))
+    moves = []
+    if stated.loss_on_ignition and specimen.fusion is None and specimen.loss_on_ignition is not None:
+        step = stated.loss_on_ignition
+        moved = replace(specimen, loss_on_ignition=specimen.loss_on_ignition + step)
+        moves.append(-inverse @ (w * (np.log(_strengths(solution.seen, prepared, moved)) - base)))
+    if stated.dilution and specimen.fusion is not None:
+        fusion = replace(specimen.fusion, flux_g=specimen.fusion.flux_g * (1.0 + stated.dilution))
+        moved = replace(specimen, fusion=fusion)
+        change = -inverse @ (w * (np.log(_strengths(solution.seen, prepared, moved)) - base))
+        moves.append(change + w * (moved.dilution / specimen.dilution - 1.0))
+    return np.asarray(np.sum([np.outer(m, m) for m in moves], axis=0) if moves else np.zeros((w.size, w.size)))
 
 
 def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatArray:

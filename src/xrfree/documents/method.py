@@ -62,7 +62,15 @@ from xrfree.documents._parts import (
 from xrfree.documents.conformity import ConformityDocument
 from xrfree.documents.gates import GateDocument, gates_of
 from xrfree.errors import DocumentError, DomainError
-from xrfree.method import Background, ConditionMatch, Method, Region, UnseenRule, split_group
+from xrfree.method import (
+    Background,
+    ConditionMatch,
+    LaboratoryUncertainty,
+    Method,
+    Region,
+    UnseenRule,
+    split_group,
+)
 from xrfree.specimen import Fusion, Specimen, SpecimenForm
 
 SCHEMA = "xrfree/method/1"
@@ -139,6 +147,15 @@ class SpecimenDocument(Document):
     fusion: FusionDocument | None = None
 
 
+class UncertaintyDocument(Document):
+    """What the laboratory knows of its own work, as a document writes it: standard uncertainties."""
+
+    preparation: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    drift: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    loss_on_ignition: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    dilution: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+
+
 class MethodDocument(Document):
     """A measuring procedure, as a document writes it."""
 
@@ -154,6 +171,7 @@ class MethodDocument(Document):
     regions: Annotated[tuple[RegionDocument, ...], Field(min_length=1)]
     conditions: dict[Name, ConditionMatchDocument]
     unseen: UnseenDocument
+    uncertainty: UncertaintyDocument | None = None
     gates: tuple[GateDocument, ...] = ()
     conformity: ConformityDocument | None = None
 
@@ -178,6 +196,7 @@ def load_method(path: Path | str) -> Method:
             coverage_factor=document.coverage_factor,
             false_positive_risk=document.false_positive_risk,
             ratio_sigma=document.ratio_sigma,
+            uncertainty=LaboratoryUncertainty(**(document.uncertainty or UncertaintyDocument()).model_dump()),
             gates=gates_of(document.gates, path),
             sha256=identity(
                 document, without=frozenset({"instrument", "second_person_release", "gates", "conformity"})
