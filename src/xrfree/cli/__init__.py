@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TextIO
 
 from xrfree.batch.threads import limit_threads
-from xrfree.errors import XrfreeError
+from xrfree.errors import CalibrationError, FitError, LedgerError, SpectrumFileError, XrfreeError
+
+_PAGES: Mapping[type[XrfreeError], str] = MappingProxyType(
+    {SpectrumFileError: "readers", CalibrationError: "calibration", FitError: "fit", LedgerError: "ledger"}
+)
+"""Pages of the documentation that help with a kind of error."""
 
 OK, FAILED, REFUSED, HELD, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -64,7 +70,8 @@ def _complain(line: str, code: int = FAILED) -> int:
 def _line(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, XrfreeError):
-        return message
+        page = next((page for kind, page in _PAGES.items() if isinstance(error, kind)), "")
+        return f"{message} More: xrfree docs {page}" if page else message
     return (
         f"sorry, this is a fault of xrfree: {type(error).__name__}: {message}. "
         "Please report it; the option --debug shows where it happened."

@@ -12,8 +12,8 @@ from xrfree.cli import curve_commands
 app = typer.Typer(
     name="xrfree",
     help="X-ray fluorescence spectra of iron ore in; mass fractions of La, Ce, Pr, Nd, Sm and Nb out.",
-    epilog="Exit codes: 0 everything done, 1 usage or document error, 2 some inputs refused, 3 batch held by a gate.",
-    add_completion=False,
+    epilog="Exit codes: 0 everything done, 1 usage or document error, 2 some inputs refused, 3 batch held by a gate. "
+    "Documentation without a network: xrfree docs.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -665,6 +665,21 @@ def schema(
 
     typer.echo(json.dumps(json_schema(name), indent=2) if name else "\n".join(schema_names()))
     return 0
+
+
+@app.command(short_help="Read the documentation.")
+def docs(
+    page: Annotated[str, typer.Argument(metavar="[PAGE]", help="Name of a page, e.g. readers.")] = "",
+) -> int:
+    """Show a page of the documentation in the terminal; without a name, the pages there are.
+
+    \b
+    Example:
+      xrfree docs tutorials/technician
+    """  # noqa: D301
+    from xrfree.cli import reading
+
+    return reading.run(page)
 
 
 @app.command(short_help="Balance a flow sheet; custody of lots.")
