@@ -18,6 +18,7 @@ from PIL import Image
 import xrfree
 from xrfree.cli import main as xrfree_command
 from xrfree.documents.shipped import shipped_path
+from xrfree.documents.specimens import load_specimens
 from xrfree.quantification import common_solution, matched_conditions, prepare
 from xrfree.report.notebook import EMPHASISED
 from xrfree.report.plots import write_png
@@ -39,7 +40,8 @@ def write_fit(path: Path) -> None:
     ]
     both = xrfree.Measurement(specimen=SPECIMEN, spectra={k: s for half in halves for k, s in half.spectra.items()})
     prepared = prepare(method, instrument, calibration)
-    solution = common_solution(matched_conditions(both, method), prepared, method.specimen)
+    specimen = load_specimens(shipped_path("spectra", "demo", "specimens.csv"))[SPECIMEN].specimen
+    solution = common_solution(matched_conditions(both, method), prepared, specimen)
     write_png(path, xrfree.plot.fit(solution.fits[0], emphasised=EMPHASISED))
 
 

@@ -84,5 +84,5 @@ class NetAreas(Shown):
 
     @property
     def standard_uncertainty(self) -> FloatArray:
-        """Square roots of the covariance's diagonal, counts."""
+        """Square roots of the covariance's diagonal, counts, shape (n,)."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))

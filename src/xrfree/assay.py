@@ -84,10 +84,10 @@ class Assay(Shown):
 
     @property
     def standard_uncertainty(self) -> FloatArray:
-        """Square roots of the covariance's diagonal, kg/kg."""
+        """Square roots of the covariance's diagonal, kg/kg, shape (n,)."""
         return np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
 
     @property
     def expanded_uncertainty(self) -> FloatArray:
-        """U = k u."""
+        """U = k u, kg/kg, shape (n,)."""
         return self.coverage_factor * self.standard_uncertainty

@@ -65,6 +65,8 @@ def specimen_content(value: ReferenceValue, specimen: Specimen) -> tuple[float, 
     """Certified mass fraction in the measured specimen with its standard uncertainty, kg/kg.
 
     w_specimen = w_dry / dilution; an ignited basis is first brought to the dry one by (1 - LOI).
+
+    Raises CalibrationError for a value on the ignited basis where the loss on ignition is not known.
     """
     factor = 1.0 / specimen.dilution
     if value.basis is Basis.IGNITED:

@@ -27,7 +27,10 @@ USUAL_OXIDES = {
 
 
 def element_fraction(oxide: str, element: str) -> float:
-    """Mass fraction of `element` in `oxide`, kg/kg (0.85269 for La in La2O3)."""
+    """Mass fraction of `element` in `oxide`, kg/kg (0.85269 for La in La2O3).
+
+    Raises DomainError for an oxide that does not contain the element.
+    """
     fractions = parse_formula(oxide)
     if element not in fractions:
         raise DomainError(f"{oxide} does not contain {element}")
@@ -86,7 +89,10 @@ class Composition(Shown):
         return float(self.mass_fraction.sum())
 
     def normalised(self) -> Composition:
-        """The same proportions with sum 1."""
+        """The same proportions with sum 1.
+
+        Raises DomainError where the sum is not above 0.
+        """
         if self.total <= 0.0:
             raise DomainError(f"mass fractions sum to {self.total}, cannot be normalised")
         return Composition(elements=self.elements, mass_fraction=self.mass_fraction / self.total)

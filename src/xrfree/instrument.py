@@ -168,20 +168,20 @@ class Response:
         _positive("pulse_pair_time_s", self.pulse_pair_time_s, zero=True)
 
     def sigma_kev(self, energy_kev: NDArray[np.float64], crystal: str) -> NDArray[np.float64]:
-        """Standard deviation of the Gaussian, keV."""
+        """Standard deviation of the Gaussian, keV; same shape as the energies."""
         variance = self.noise_kev**2 + self.fano * PAIR_ENERGY_KEV[crystal] * np.maximum(energy_kev, 0.0)
         return np.asarray(np.sqrt(variance))
 
     def tail_share(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of the counts in the exponential tail."""
+        """Share of the counts in the exponential tail; same shape as the energies."""
         return _log_share(self.tail_log_share, energy_kev)
 
     def tail_scale(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scale (keV) of the exponential tail."""
+        """Scale (keV) of the exponential tail; same shape as the energies."""
         return np.asarray(self.tail_scale_kev * (np.maximum(energy_kev, 0.05) / 5.0) ** self.tail_scale_power)
 
     def shelf_share(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Share of the counts in the shelf."""
+        """Share of the counts in the shelf; same shape as the energies."""
         return _log_share(self.shelf_log_share, energy_kev)
 
 

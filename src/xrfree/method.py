@@ -44,7 +44,10 @@ def split_group(group: str) -> tuple[str, str]:
 
 
 def split_lines(lines: str) -> tuple[str, str]:
-    """Line group and part of it: "Pr L2-M4,5" -> ("Pr L", "L2-M4,5"), "Fe K-M" -> ("Fe K", "K-M")."""
+    """Line group and part of it: "Pr L2-M4,5" -> ("Pr L", "L2-M4,5"), "Fe K-M" -> ("Fe K", "K-M").
+
+    Raises DomainError for a text that names no lines.
+    """
     element, _, part = lines.partition(" ")
     atomic_number(element)
     if part.partition("-")[0] not in line_group_shells(part[:1]):

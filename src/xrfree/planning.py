@@ -83,6 +83,8 @@ def with_choices(
 
     base : condition whose geometry, response and scale (tube current) all choices share.
     filters : name to layers; {"none": ()} for no filter.
+
+    Raises DomainError for a base that the instrument does not have.
     """
     if base not in instrument.conditions:
         raise DomainError(f"instrument {instrument.name} has {', '.join(instrument.conditions)}, no condition '{base}'")

@@ -505,7 +505,7 @@ def _strengths(seen: Mapping[str, float], prepared: Prepared, specimen: Specimen
 
 
 def net_rates(fits: Sequence[RegionFit], method: Method) -> FloatArray:
-    """Net rates (1/s) of the quantified elements, corrected for pile-up losses."""
+    """Net rates (1/s) of the quantified elements, corrected for pile-up losses, shape (n,)."""
     by_region = {f.areas.region: f.areas for f in fits}
     rates = []
     for region, group in quantified_groups(method).values():
@@ -515,7 +515,7 @@ def net_rates(fits: Sequence[RegionFit], method: Method) -> FloatArray:
 
 
 def net_rate_uncertainties(fits: Sequence[RegionFit], method: Method) -> FloatArray:
-    """Standard uncertainties (1/s) of `net_rates`, misfit included."""
+    """Standard uncertainties (1/s) of `net_rates`, misfit included, shape (n,)."""
     variance = _rate_covariance(fits, method, "counting") + _rate_covariance(fits, method, "misfit")
     return np.asarray(np.sqrt(np.maximum(np.diag(variance), 0.0)))
 

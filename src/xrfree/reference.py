@@ -272,6 +272,8 @@ class ReferenceMaterial(Shown):
         ----------
         element_fraction_of : formula -> {symbol: mass fraction in the compound, kg/kg}.
         force_digestion : see `usable_values`.
+
+        Raises DomainError where two components give the same element.
         """
         usable = self.usable_values(force_digestion=force_digestion)
         direct = {v.component: v for v in usable if v.elements == {v.component}}

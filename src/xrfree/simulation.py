@@ -81,7 +81,10 @@ def at_rate(
     *,
     n_channels: int = 2048,
 ) -> Instrument:
-    """The instrument with the tube current at which a specimen gives so many counts per second in all channels."""
+    """The instrument with the tube current at which a specimen gives so many counts per second in all channels.
+
+    Raises DomainError for a rate that is not above 0.
+    """
     if not (np.isfinite(counts_per_s) and counts_per_s > 0.0):
         raise DomainError(f"count rate is {counts_per_s}/s, expected a number above 0")
     rate = float(expected_parts(contents, specimen, instrument, condition, n_channels=n_channels).total.sum())

@@ -167,6 +167,8 @@ def load_flowsheet(path: Path | str, assays: Mapping[str, Sequence[Assay]] | Non
     """Flow sheet, lots and sources of a TOML document.
 
     assays : by specimen, for streams and lots that name specimens instead of contents.
+
+    Raises DocumentError with the place in the document that is wrong.
     """
     path = Path(path)
     document = validate(FlowSheetDocument, load_toml(path), path)

@@ -365,7 +365,10 @@ def instrument_sha256(instrument: Instrument) -> str:
 
 
 def instrument_data(instrument: Instrument) -> dict[str, Any]:
-    """Plain data of an instrument document."""
+    """Plain data of an instrument document.
+
+    Raises DomainError for a condition that goes by two names.
+    """
     misnamed = [key for key, condition in instrument.conditions.items() if condition.name != key]
     scaled = {key.partition("/")[0] for key in instrument.log_scale}
     misnamed += sorted({*instrument.responses, *scaled} - set(instrument.conditions))

@@ -177,7 +177,10 @@ class MethodDocument(Document):
 
 
 def load_method(path: Path | str) -> Method:
-    """Method of a TOML document; its identity does not depend on where the instrument's document lies."""
+    """Method of a TOML document; its identity does not depend on where the instrument's document lies.
+
+    Raises DocumentError with the place in the document that is wrong.
+    """
     path = Path(path)
     document = read_document(MethodDocument, path)
     for place, found in _contradictions(document):

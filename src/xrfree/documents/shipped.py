@@ -14,6 +14,8 @@ def shipped_path(*parts: str) -> Path:
     """Path of a shipped document or folder, e.g. shipped_path("methods", "iron-ore-edxrf.toml").
 
     A wheel carries them inside the package; in a checkout they are read from its folder calibration.
+
+    Raises DocumentError for what does not ship with xrfree, with the names of what does.
     """
     root = _PACKAGE if _PACKAGE.is_dir() else _CHECKOUT
     path = root.joinpath(*parts)

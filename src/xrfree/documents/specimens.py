@@ -81,7 +81,10 @@ class _Row:
 
 
 def load_specimens(path: Path | str) -> dict[str, SpecimenEntry]:
-    """Specimens of a CSV table by their names, in the table's order."""
+    """Specimens of a CSV table by their names, in the table's order.
+
+    Raises DocumentError with the line and column that are wrong.
+    """
     path = Path(path)
     entries: dict[str, SpecimenEntry] = {}
     lines: dict[str, int] = {}

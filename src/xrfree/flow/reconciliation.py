@@ -109,14 +109,20 @@ class Balance:
         return float(chi2.sf(self.objective, self.freedom)) if self.freedom > 0 else 1.0
 
     def index(self, stream: str, what: str) -> int:
-        """Place of a quantity: what is "mass", "moisture" or a component."""
+        """Place of a quantity: what is "mass", "moisture" or a component.
+
+        Raises DomainError for a quantity that the balance does not have.
+        """
         try:
             return self.variables.index((stream, what))
         except ValueError:
             raise DomainError(f"the balance has no {what} of {stream!r}") from None
 
     def variance_of(self, columns: sp.csc_array) -> FloatArray:
-        """Variances of linear combinations of the reconciled values: gᵀ (V - V Aᵀ S⁻¹ A V) g for each column g."""
+        """Variances of linear combinations of the reconciled values: gᵀ (V - V Aᵀ S⁻¹ A V) g for each column g.
+
+        columns : shape (n_variables, n); the variances have the shape (n,).
+        """
         found = []
         for start in range(0, columns.shape[1], _COLUMNS_AT_ONCE):
             block = columns[:, start : start + _COLUMNS_AT_ONCE]
@@ -135,7 +141,7 @@ class Balance:
 
     @cached_property
     def standard_uncertainty(self) -> FloatArray:
-        """Of all reconciled values; infinite where nothing determines them."""
+        """Of all reconciled values, shape (n_variables,); infinite where nothing determines them."""
         u = np.sqrt(self.variance_of(sp.eye_array(len(self.values), format="csc")))
         free = np.flatnonzero(~self.measured)
         u[free[self._free_share >= UNDETERMINED]] = np.inf
@@ -158,6 +164,8 @@ class Balance:
     def test_statistics(self) -> FloatArray:
         """Measurement test of maximum power, |z| of each measured quantity; 0 where the balances cannot tell.
 
+        Of all variables, shape (n_variables,).
+
         d = V⁻¹ (y - v) = Aᵀ λ,  z = d / √diag(Aᵀ S⁻¹ A)      Mah & Tamhane, AIChE J. 28 (1982) 828
         """
         d, variance = self._jacobian.T @ self._multipliers, self._test_variance
@@ -168,6 +176,8 @@ class Balance:
 
     def detectable(self, *, critical: float, power: float = 0.95) -> FloatArray:
         """Gross error of each quantity that its test finds with this power; infinite where the balances cannot tell.
+
+        Of all variables, shape (n_variables,).
 
         critical : |z| beyond which a measurement is suspected.
         """
@@ -195,7 +205,10 @@ class Balance:
         return Measured(value=value, standard_uncertainty=float(np.hypot(self._uncertainty(gradient), common)))
 
     def recovery(self, component: str, stream: str, *, feeds: Sequence[str] = ()) -> Measured:
-        """Share of a component of the feeds that goes into a stream; feeds : all that enter the plant if empty."""
+        """Share of a component of the feeds that goes into a stream; feeds : all that enter the plant if empty.
+
+        Raises DomainError where nothing of the component enters.
+        """
         names = list(feeds) or [feed.name for feed in self.sheet.feeds]
         top, top_gradient = self._metal(self._position(stream), component)
         parts = [self._metal(self._position(name), component) for name in names]

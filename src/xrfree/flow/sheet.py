@@ -147,7 +147,10 @@ class FlowSheet:
         return tuple(stream for stream in self.streams if stream.source == OUTSIDE)
 
     def stream(self, name: str) -> Stream:
-        """A stream by its name."""
+        """A stream by its name.
+
+        Raises DomainError for a name that no stream has.
+        """
         for stream in self.streams:
             if stream.name == name:
                 return stream

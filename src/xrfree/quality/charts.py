@@ -102,6 +102,8 @@ def centre_from_history(values: ArrayLike) -> Centre:
     """Mean, and standard deviation from moving ranges, which a slow trend does not widen: mean |x_i - x_(i-1)| / d2.
 
     Raises DomainError for fewer than 10 values.
+
+    values : in the order of time, shape (n,).
     """
     x = _finite(values)
     if x.size < FEWEST_HISTORY:
@@ -112,7 +114,10 @@ def centre_from_history(values: ArrayLike) -> Centre:
 
 
 def shewhart(values: ArrayLike, centre: Centre) -> Chart:
-    """Values between centre ± 3 s, judged by Westgard's rules."""
+    """Values between centre ± 3 s, judged by Westgard's rules.
+
+    values : in the order of time, shape (n,).
+    """
     x = _finite(values)
     spread = 3.0 * centre.standard_deviation
     return Chart(
@@ -129,12 +134,17 @@ def westgard(z: ArrayLike) -> list[Alarm]:
     """Alarms of a series of standardised values: 1-2s warns; 1-3s, 2-2s, R-4s, 4-1s and 10x reject.
 
     Each alarm belongs to its last point; a run that goes on is announced at each of its points.
+
+    z : shape (n,).
     """
     return [alarm for last in range(_finite(z).size) for alarm in westgard_at(z, last)]
 
 
 def westgard_at(z: ArrayLike, last: int) -> Iterator[Alarm]:
-    """Alarms of the point at position `last`, with the ones before it as history."""
+    """Alarms of the point at position `last`, with the ones before it as history.
+
+    z : shape (n,).
+    """
     series = _finite(z)[: last + 1]
     if abs(series[-1]) > 3.0:
         yield Alarm(rule="1-3s", severity=Severity.REJECT, points=(last,))
@@ -154,6 +164,10 @@ def ewma(values: ArrayLike, centre: Centre, *, weight: float = 0.2, width: float
     q_i = λ x_i + (1-λ) q_(i-1),  q_0 = centre;  limits centre ± L s sqrt(λ/(2-λ) (1 - (1-λ)^(2i)))
 
     weight : λ, above 0 to 1; width : L.                          ISO 7870-6; S. W. Roberts, Technometrics 1 (1959) 239
+
+    Raises DomainError for a weight that is not above 0, to 1.
+
+    values : in the order of time, shape (n,).
     """
     if not 0.0 < weight <= 1.0:
         raise DomainError(f"weight of a moving average is {weight}, expected above 0 to 1")
@@ -175,6 +189,8 @@ def cusum(values: ArrayLike, centre: Centre, *, allowance: float = 0.5, limit: f
     (1954) 100; ISO 7870-4
 
     allowance : k, half of the shift worth finding; limit : h. The larger sum of each point is drawn with its sign.
+
+    values : in the order of time, shape (n,).
     """
     z = (_finite(values) - centre.mean) / centre.standard_deviation
     up, down = cusum_sums(z, allowance=allowance)
@@ -220,6 +236,10 @@ def ranges(first: ArrayLike, second: ArrayLike, *, standard_deviation: float | N
     """Ranges of duplicates: centre d2 s, upper limit (d2 + 3 d3) s, lower limit 0.
 
     standard_deviation : s of repeatability; None takes it from the mean range of these duplicates (10 or more).
+
+    Raises DomainError for values that are no pairs, and for fewer than 10 pairs without `standard_deviation`.
+
+    first, second : results of each pair, shape (n,).
     """
     a, b = _finite(first), _finite(second)
     if a.shape != b.shape:

@@ -67,6 +67,8 @@ def weights(terms: Sequence[str], components: Sequence[str]) -> FloatArray:
     """Weights a_i of Σ a_i w_i for element contents w_i: 1 for an element, 1/f(element in oxide) for an oxide.
 
     Raises DomainError for a term that is no result, or a formula with several elements besides oxygen.
+
+    The weights have the shape (n_components,).
     """
     found = np.zeros(len(components))
     for term in terms:
@@ -85,6 +87,8 @@ def combine(
     combination: Combination, components: Sequence[str], mass_fraction: FloatArray, covariance: FloatArray
 ) -> Combined:
     """Value and standard uncertainty of a combination of correlated results.
+
+    mass_fraction : of the components, kg/kg, shape (n,); covariance : of these, shape (n, n).
 
     Raises DomainError where a component was not assayed, or the denominator is not above 0.
     """

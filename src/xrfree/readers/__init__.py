@@ -144,6 +144,8 @@ def read_measurement(
     path : the file.
     profile : what the file does not say; a ReaderProfile, or the path of one.
     specimen : which measurement of a file that holds several.
+
+    Raises SpectrumFileError for a file that cannot be used, with its place and a remedy.
     """
     found = _measurements(Path(path), profile)
     first = next(found, None)

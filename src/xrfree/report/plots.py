@@ -265,7 +265,7 @@ def _draw_residuals(axes: Axes, curve: FitCurve) -> None:
 
 
 def standardised_residuals(curve: FitCurve) -> FloatArray:
-    """(n - μ) / √μ, with at least one expected count."""
+    """(n - μ) / √μ, with at least one expected count; shape (n_channels_in_fit,)."""
     return np.asarray((curve.counts - curve.expected) / np.sqrt(np.maximum(curve.expected, 1.0)))
 
 
