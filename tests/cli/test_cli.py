@@ -191,7 +191,7 @@ def test_a_calibration_of_another_instrument_exits_with_1(tmp_path, monkeypatch,
     monkeypatch.setattr(assaying, "prepare", prepare)
     write_spectra(tmp_path / "in", "P1")
     assert _assay(tmp_path) == FAILED
-    assert capsys.readouterr().err.endswith("xrfree: calibration May belongs to another instrument\n")
+    assert capsys.readouterr().err.endswith("May belongs to another instrument (xrfree docs calibration)\n")
 
 
 def with_gates(folder: Path, gates: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 import xrfree
 from xrfree.documents.shipped import shipped_path
+from xrfree.quantification import common_solution, matched_conditions, prepare
 from xrfree.readers.nexus_hdf5 import write_hdf5
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,10 +40,24 @@ def stack(bench) -> None:
     write_hdf5(bench / "ore-17.h5", [xrfree.Measurement(specimen="ore-17", spectra=spectra)])
 
 
+def fitted() -> dict[str, object]:
+    """What the page on fits takes as given: everything that one fit of an example ore was told."""
+    method = xrfree.load_method(shipped_path("methods", "iron-ore-edxrf.toml"))
+    prepared = prepare(method, xrfree.load_instrument(shipped_path("fitted", "example-edxrf.toml")))
+    measurement = matched_conditions(xrfree.read_measurement("ore-17.h5"), method)
+    model = common_solution(measurement, prepared, method.specimen).fits[0].model
+    parts = ("spectrum", "templates", "response", "settings")
+    return {name: getattr(model, name) for name in parts}
+
+
+GIVEN = {"fit.md": fitted}
+
+
 @pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_python_of_a_page_runs(page):
-    names: dict[str, object] = {}
+    """What a page does not define itself, it says in words: `GIVEN`."""
+    names = GIVEN.get(page.name, dict)()
     for i, block in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
         exec(compile(block, f"{page.name}, block {i + 1}", "exec"), names)
     assert names

@@ -66,4 +66,4 @@ def test_pages_can_be_read_in_the_terminal(capsys):
 def test_an_error_names_the_page_that_helps(tmp_path, capsys):
     (tmp_path / "x.toml").write_text("", encoding="utf-8")
     assert main(["ledger", "show", "P1", "--ledger", str(tmp_path / "none.sqlite")]) == FAILED
-    assert capsys.readouterr().err.rstrip().endswith("More: xrfree docs ledger")
+    assert capsys.readouterr().err.rstrip().endswith("(xrfree docs ledger)")

@@ -71,7 +71,7 @@ def _line(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, XrfreeError):
         page = next((page for kind, page in _PAGES.items() if isinstance(error, kind)), "")
-        return f"{message} More: xrfree docs {page}" if page else message
+        return f"{message} (xrfree docs {page})" if page else message
     return (
         f"sorry, this is a fault of xrfree: {type(error).__name__}: {message}. "
         "Please report it; the option --debug shows where it happened."
