@@ -435,7 +435,7 @@ def test_calibrate_uses_standards_and_tells_the_rest(tmp_path, monkeypatch, caps
     told = capsys.readouterr().err
     assert "left out: U1" in told
     assert told.count("there is no certificate called 'S2'") == 2
-    assert told.splitlines()[-1] == "xrfree: one standard is not enough"
+    assert told.splitlines()[-1] == "xrfree: one standard is not enough (xrfree docs calibration)"
     assert not (tmp_path / "may.toml").exists()
 
 
@@ -461,5 +461,5 @@ def test_calibrate_instrument_uses_compounds_by_formula_or_by_name(tmp_path, mon
     assert main([*arguments, "-o", str(tmp_path / "bench.toml")]) == FAILED
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith("left out: P1 ")
-    assert told[-1] == "xrfree: too little to calibrate with"
+    assert told[-1] == "xrfree: too little to calibrate with (xrfree docs calibration)"
     assert not (tmp_path / "bench.toml").exists()
