@@ -44,6 +44,10 @@ class FitCurve:
     background: FloatArray
 
 
+NO_CURVE = FitCurve(energy_kev=np.empty(0), counts=np.empty(0), expected=np.empty(0), background=np.empty(0))
+"""The curve of a fit that nobody will look at."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NetAreas(Shown):
     """Areas (counts) of line groups with their full covariance.

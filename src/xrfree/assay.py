@@ -27,7 +27,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What the result was made with: digests of all documents and files, software and tables."""
+    """What the result was made with: digests of all documents and files, software and tables.
+
+    block : the similar spectra that it was fitted together with; empty for one that was fitted alone.
+    """
 
     source_sha256: tuple[str, ...]
     sources: tuple[str, ...]
@@ -39,6 +42,7 @@ class Recipe:
     calibration_sha256: str
     tables: str
     software_version: str
+    block: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from xrfree import __version__
 from xrfree.areas import FitVerdict, NetAreas
@@ -701,7 +701,7 @@ def limits(variance_at_zero: FloatArray, unit: FloatArray, prepared: Prepared) -
     variance_at_zero : of the net rates, (1/s)²; unit : k S, shape (..., n).
     """
     u0 = np.sqrt(variance_at_zero / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance))
-    k = float(norm.isf(prepared.method.false_positive_risk / max(len(prepared.method.analytes), 1)))
+    k = -float(ndtri(prepared.method.false_positive_risk / max(len(prepared.method.analytes), 1)))
     return k * u0, 2.0 * k * u0
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from xrfree.composition import Composition
 from xrfree.errors import DomainError
 from xrfree.fit import Templates
+from xrfree.fit.model import convolved
 from xrfree.fit.response import spread_light, spread_lines, with_escape
 from xrfree.instrument import Absorber, Instrument, InstrumentCondition, Response
 from xrfree.method import split_group
@@ -255,7 +255,7 @@ def _piled_up(single: FloatArray, sharp: FloatArray, pairs_per_count: float, sca
 
     pairs_per_count : τ/t, pairs per product of counts. Energies add: channels i and j give i + j + zero/gain.
     """
-    pairs = fftconvolve(single, sharp)
+    pairs = convolved(single, sharp)
     channel = np.arange(single.size) - scale.zero_kev / scale.gain_kev
     added = np.interp(channel, np.arange(pairs.size), np.maximum(pairs, 0.0), left=0.0, right=0.0)
     return np.asarray(np.exp(-pairs_per_count * single.sum()) * single + pairs_per_count * added)

@@ -132,11 +132,11 @@ class Spectrum(Shown):
             )
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        """Travel between processes (a mapping proxy does not)."""
+        """Travel between processes (a mapping proxy does not), counts in as few bytes as hold them."""
         return (
             _rebuild_spectrum,
             (
-                self.counts,
+                self.counts.astype(np.min_scalar_type(self.counts.max())),
                 self.live_time_s,
                 self.real_time_s,
                 self.energy_scale,
@@ -172,7 +172,7 @@ class Spectrum(Shown):
 
 
 def _rebuild_spectrum(
-    counts: NDArray[np.int64],
+    counts: NDArray[Any],
     live_time_s: float,
     real_time_s: float,
     energy_scale: EnergyScale,

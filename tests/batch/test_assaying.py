@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from xrfree.batch import assaying
 from xrfree.batch.assaying import Book, Tally, Task, partly_matched, record_batch, recorded_assays, specimen_of
 from xrfree.batch.catalogue import Arrival
 from xrfree.batch.curves import CurveFolder
@@ -211,6 +212,56 @@ def test_a_dead_worker_is_worth_another_try(tmp_path, method, lab, ledger):
     task = Task(quantification=lab, method=method, procedure="p")
     assert len(record_batch(arrivals, task, Book(ledger=ledger, actor="Li"), Dying()).refusals) == 1
     assert len(_record(arrivals, lab, method, ledger).numbers) == 1
+
+
+class Company:
+    """Assays blocks but for P1, and remembers who was in each."""
+
+    def __init__(self, make_assay) -> None:
+        self.make_assay, self.blocks = make_assay, []
+
+    def __call__(self, measurements, specimens, drawn):
+        names = [m.specimen for m in measurements]
+        self.blocks.append(names)
+        assert len(specimens) == len(names)
+        return {i: self.make_assay(name) for i, name in enumerate(names) if name != "P1"}
+
+
+def _record_together(arrivals, lab, company, method, ledger, crew=None) -> Tally:
+    task = Task(quantification=lab, method=method, procedure="p", together=company)
+    return record_batch(arrivals, task, Book(ledger=ledger, actor="Li"), crew or ThisProcess())
+
+
+def test_what_belongs_together_does_so_after_an_interruption(tmp_path, method, lab, make_assay, ledger, monkeypatch):
+    monkeypatch.setattr(assaying, "BLOCK", 4)
+    arrivals = _arrivals(tmp_path, *[_measurement(f"P{i}", "low", "high") for i in range(4, 10)])
+    company = Company(make_assay)
+    _record_together(arrivals[:1], lab, company, method, ledger)
+    _record_together(arrivals, lab, company, method, ledger)
+    # The first is known; its block is worked out whole nevertheless, so that the others get what they always get.
+    assert company.blocks == [["P4", "P5", "P6", "P7"], ["P8", "P9"]]
+    again = _record_together(arrivals, lab, company, method, ledger)
+    assert (again.recognised, len(company.blocks)) == (6, 2)
+    assert sum(1 for _ in ledger.records(kind="result")) == 6
+
+
+def test_what_is_not_like_the_others_is_assayed_alone(tmp_path, method, lab, make_assay, ledger):
+    arrivals = _arrivals(tmp_path, *[_measurement(f"P{i}", "low", "high") for i in (0, 1, 4)])
+    tally = _record_together(arrivals, lab, Company(make_assay), method, ledger)
+    assert lab.calls == ["P1"]
+    assert sorted(tally.numbers) == ["P0", "P1", "P4"]
+
+
+def test_a_block_that_ends_its_worker_is_done_one_by_one(tmp_path, method, lab, make_assay, ledger):
+    class Mortal:
+        def results(self, function, items):
+            for jobs in items:
+                yield jobs, WorkerDiedError("gone") if len(jobs) > 1 else function(jobs)
+
+    arrivals = _arrivals(tmp_path, *[_measurement(f"P{i}", "low", "high") for i in range(3)])
+    tally = _record_together(arrivals, lab, Company(make_assay), method, ledger, Mortal())
+    assert lab.calls == ["P0", "P1", "P2"]
+    assert (sorted(tally.numbers), tally.refused_specimens) == (["P0", "P1"], 1)
 
 
 def test_assays_come_back_bit_by_bit(tmp_path, method, make_assay, ledger):

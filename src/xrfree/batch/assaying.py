@@ -17,6 +17,7 @@ from xrfree.batch.faults import UnexpectedError, foreseen
 from xrfree.batch.identity import assay_identity
 from xrfree.batch.inputs import refusal, sorted_refusals
 from xrfree.batch.workers import Crew, WorkerDiedError
+from xrfree.block_quantification import quantify_alike
 from xrfree.documents.assays import assay_data, assay_of
 from xrfree.errors import DomainError, XrfreeError
 from xrfree.ledger.records import Entry, canonical_text, sha256_text
@@ -32,6 +33,8 @@ COMMIT_S = 1.0
 """Results wait for at most this long before they are committed, or until there are `COMMIT_RESULTS`."""
 COMMIT_RESULTS = 500
 _LOOKED_UP = 256
+BLOCK = 512
+"""Measurements that are assayed together: they follow one another in the batch, whoever works on them."""
 
 
 class SpecimenEntry(Protocol):
@@ -51,6 +54,19 @@ class Quantification(Protocol):
         ...
 
 
+class Together(Protocol):
+    """From many measurements to the assays of those that are alike, by their place; the others are done alone.
+
+    drawn : places of those whose fits are to be drawn.
+    """
+
+    def __call__(
+        self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
+    ) -> Mapping[int, Assay]:
+        """Assays of some of the measurements."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """The quantification of measurements by a prepared method."""
@@ -63,9 +79,34 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainTogether:
+    """The same for many measurements together."""
+
+    prepared: Prepared
+
+    def __call__(
+        self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
+    ) -> Mapping[int, Assay]:
+        """Assays of measurements that are alike."""
+        matched: dict[int, Measurement] = {}
+        for place, measurement in enumerate(measurements):
+            with suppress(DomainError):  # alone, it will be refused for this
+                matched[place] = matched_conditions(measurement, self.prepared.method)
+        places = list(matched)
+        found = quantify_alike(
+            list(matched.values()),
+            self.prepared,
+            [specimens[place] for place in places],
+            drawn=frozenset(k for k, place in enumerate(places) if place in drawn),
+        )
+        return {places[k]: assay for k, assay in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """How the measurements of a batch become assays.
 
+    together : how blocks of `BLOCK` measurements are assayed; None for one by one.
     procedure : identity of documents and software (`procedure_identity`).
     specimens : what a specimen list says, by name of the specimen; None for no list.
     retry : assay again what was refused before.
@@ -74,6 +115,7 @@ class Task:
     quantification: Quantification
     method: Method
     procedure: str
+    together: Together | None = None
     specimens: Mapping[str, SpecimenEntry] | None = None
     retry: bool = False
 
@@ -107,12 +149,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """One measurement on its way through a worker."""
+    """One measurement on its way through a worker; wanted : False if it only keeps others company."""
 
     arrival: Arrival
+    measurement: Measurement
     specimen: Specimen
     key: str
     drawn: bool
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +169,34 @@ class _Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """What a worker does with a job."""
+    """What a worker does with some jobs: those that are alike together, the others one by one."""
 
     quantification: Quantification
+    together: Together | None
 
-    def __call__(self, job: _Job) -> _Done | Exception:
+    def __call__(self, jobs: Sequence[_Job]) -> list[_Done | Exception]:
         try:
-            if not isinstance(job.arrival.measurement, Measurement):
-                return job.arrival.measurement
-            assay = self.quantification(job.arrival.measurement, job.specimen)
-            content = canonical_text({**assay_data(assay), "prepared": asdict(job.specimen)})
-            return _Done(content=content, curves=tuple(a.curve for a in assay.areas) if job.drawn else ())
+            known = self._together(jobs) if len(jobs) > 1 else {}
+        except Exception as error:  # nothing stops a batch
+            return [foreseen(error)] * len(jobs)
+        return [_done(job, known[i]) if i in known else self._alone(job) for i, job in enumerate(jobs)]
+
+    def _together(self, jobs: Sequence[_Job]) -> Mapping[int, Assay]:
+        if self.together is None:
+            return {}
+        drawn = frozenset(i for i, job in enumerate(jobs) if job.drawn)
+        return self.together([job.measurement for job in jobs], [job.specimen for job in jobs], drawn)
+
+    def _alone(self, job: _Job) -> _Done | Exception:
+        try:
+            return _done(job, self.quantification(job.measurement, job.specimen))
         except Exception as error:  # nothing stops a batch
             return foreseen(error)
+
+
+def _done(job: _Job, assay: Assay) -> _Done:
+    content = canonical_text({**assay_data(assay), "prepared": asdict(job.specimen)})
+    return _Done(content=content, curves=tuple(a.curve for a in assay.areas) if job.drawn else ())
 
 
 def record_batch(
@@ -162,9 +221,16 @@ def record_batch(
     """
     batch = _Batch(task=task, book=book, curves=curves, drawn=drawn, progress=progress)
     batch.refused_already(refusals)
+    work = _Work(quantification=task.quantification, together=task.together)
     try:
-        for job, outcome in crew.results(_Work(quantification=task.quantification), batch.jobs(arrivals)):
-            batch.take(job, outcome)
+        lost: list[_Job] = []
+        for jobs, outcomes in crew.results(work, batch.jobs(arrivals)):
+            if isinstance(outcomes, Exception) and len(jobs) > 1:
+                lost += jobs  # one of them may have been the worker's end
+            else:
+                batch.take(jobs, [outcomes] if isinstance(outcomes, Exception) else outcomes)
+        for jobs, outcomes in crew.results(work, ([job] for job in lost if job.wanted)):
+            batch.take(jobs, [outcomes] if isinstance(outcomes, Exception) else outcomes)
     except KeyboardInterrupt:
         batch.commit()
         raise
@@ -191,21 +257,35 @@ class _Batch:
         self._waiting: list[tuple[str, Entry]] = []
         self._committed = time.monotonic()
 
-    def jobs(self, arrivals: Iterable[Arrival]) -> Iterator[_Job]:
-        """What remains to be assayed: neither known to the ledger nor refused on the way."""
+    def jobs(self, arrivals: Iterable[Arrival]) -> Iterator[list[_Job]]:
+        """What remains to be assayed: neither known to the ledger nor refused on the way.
+
+        Of measurements that are assayed together, all are, as long as one remains: each gives the same as ever.
+        """
         source = iter(arrivals)
-        while block := list(islice(source, _LOOKED_UP)):
-            jobs = [job for arrival in block if (job := self._job(arrival)) is not None]
-            known = self._book.ledger.with_keys([*(job.key for job in jobs), *(_refused_key(job.key) for job in jobs)])
-            for job in jobs:
-                if job.key in known:
-                    self.tally.numbers[job.arrival.specimen] = known[job.key]
-                    self.tally.recognised += 1
-                    self._tell()
-                elif _refused_key(job.key) in known and not self._task.retry:
-                    self._refused_before(known[_refused_key(job.key)])
-                else:
-                    yield job
+        while block := list(islice(source, _LOOKED_UP if self._task.together is None else BLOCK)):
+            jobs = self._told([job for arrival in block if (job := self._job(arrival)) is not None])
+            if self._task.together is None:
+                yield from ([job] for job in jobs if job.wanted)
+            elif any(job.wanted for job in jobs):
+                yield jobs
+
+    def _told(self, jobs: Sequence[_Job]) -> list[_Job]:
+        """The jobs, those that are done with marked and counted."""
+        known = self._book.ledger.with_keys([*(job.key for job in jobs), *(_refused_key(job.key) for job in jobs)])
+        told = []
+        for job in jobs:
+            wanted = False
+            if job.key in known:
+                self.tally.numbers[job.arrival.specimen] = known[job.key]
+                self.tally.recognised += 1
+                self._tell()
+            elif _refused_key(job.key) in known and not self._task.retry:
+                self._refused_before(known[_refused_key(job.key)])
+            else:
+                wanted = True
+            told.append(replace(job, wanted=wanted))
+        return told
 
     def _job(self, arrival: Arrival) -> _Job | None:
         name = arrival.specimen
@@ -218,7 +298,13 @@ class _Batch:
             self._refuse(arrival, error, key="")
             return None
         key = assay_identity(arrival.measurement, specimen, self._task.procedure)
-        return _Job(arrival=arrival, specimen=specimen, key=key, drawn=name in self._drawn)
+        return _Job(
+            arrival=arrival,
+            measurement=arrival.measurement,
+            specimen=specimen,
+            key=key,
+            drawn=name in self._drawn,
+        )
 
     def refused_already(self, refusals: Iterable[Refusal]) -> None:
         """Keep refusals of files that never became measurements."""
@@ -226,17 +312,20 @@ class _Batch:
             self.tally.refusals.append(refused)
             self._waiting.append(("", refusal_entry([refused])))
 
-    def take(self, job: _Job, outcome: _Done | Exception) -> None:
-        """Keep an outcome until the next commit."""
-        if isinstance(outcome, _Done):
-            name = job.arrival.specimen
-            self._waiting.append((name, Entry(kind="result", subject=name, content=outcome.content, key=job.key)))
-            if outcome.curves and self._curves is not None:
-                self._curves.keep(job.key, outcome.curves)
-        else:
-            self._refuse(job.arrival, outcome, key=job.key)
-        if len(self._waiting) >= COMMIT_RESULTS or time.monotonic() - self._committed > COMMIT_S:
-            self.commit()
+    def take(self, jobs: Sequence[_Job], outcomes: Sequence[_Done | Exception]) -> None:
+        """Keep outcomes until the next commit."""
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if not job.wanted:
+                continue
+            if isinstance(outcome, _Done):
+                name = job.arrival.specimen
+                self._waiting.append((name, Entry(kind="result", subject=name, content=outcome.content, key=job.key)))
+                if outcome.curves and self._curves is not None:
+                    self._curves.keep(job.key, outcome.curves)
+            else:
+                self._refuse(job.arrival, outcome, key=job.key)
+            if len(self._waiting) >= COMMIT_RESULTS or time.monotonic() - self._committed > COMMIT_S:
+                self.commit()
 
     def _refuse(self, arrival: Arrival, error: Exception, *, key: str) -> None:
         refusals = [refusal(path, arrival.specimen, error) for path in arrival.paths]

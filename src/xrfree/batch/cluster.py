@@ -39,7 +39,7 @@ class Cluster:
             on_the_way: dict[str, list[Any]] = {}
             done = distributed.as_completed(with_results=False, raise_errors=False)
             while True:
-                while len(on_the_way) < 2 * max(1, len(client.nthreads())) and (block := blocks.take()):
+                while len(on_the_way) <= max(1, len(client.nthreads())) and (block := blocks.take()):
                     future = client.submit(_call, shared, digest, packed(block), pure=False, retries=2)
                     on_the_way[future.key] = block
                     done.add(future)

@@ -79,7 +79,7 @@ class Processes:
             on_the_way: dict[Future[bytes], list[Any]] = {}
             try:
                 while True:
-                    while not lost and len(on_the_way) < 2 * self.jobs and (block := blocks.take()):
+                    while not lost and len(on_the_way) <= self.jobs and (block := blocks.take()):
                         try:
                             on_the_way[pool.submit(call_block, packed(block))] = block
                         except BrokenProcessPool:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from xrfree.assay import Assay
-from xrfree.batch.assaying import Book, Chain, Tally, Task, record_batch, recorded_assays
+from xrfree.batch.assaying import Book, Chain, ChainTogether, Tally, Task, record_batch, recorded_assays
 from xrfree.batch.catalogue import Catalogue, catalogue
 from xrfree.batch.cluster import LOCAL, Cluster
 from xrfree.batch.curves import CurveFolder
@@ -18,6 +18,7 @@ from xrfree.batch.gating import gate_report, spectra_findings
 from xrfree.batch.identity import procedure_identity
 from xrfree.batch.inputs import natural_order
 from xrfree.batch.workers import Crew, Processes, ThisProcess
+from xrfree.block_quantification import works_in_blocks
 from xrfree.cli import HELD, OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, spectrum_files
 from xrfree.cli.recording import Hand, checked_signer, document_entry
@@ -158,6 +159,7 @@ def prepare_desk(request: Request, documents: Documents, ledger: Ledger, *, most
         prepared=prepared,
         task=Task(
             quantification=Chain(prepared=prepared),
+            together=ChainTogether(prepared=prepared) if works_in_blocks(documents.method) else None,
             method=documents.method,
             procedure=procedure_identity(documents.method, documents.instrument, documents.calibration),
             specimens=documents.specimens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xrfree.batch.assaying import Tally, record_batch
 from xrfree.batch.inputs import sorted_refusals
@@ -66,7 +66,8 @@ class _Session:
 
     def __init__(self, request: Request, desk: Desk) -> None:
         self.tally = Tally()
-        self._request, self._desk = request, desk
+        # One by one: a result must not depend on what happened to come with it.
+        self._request, self._desk = request, replace(desk, task=replace(desk.task, together=None))
         self._written, self._writing_s, self._unwritten = time.monotonic(), 0.0, False
 
     def watch(self, watch: FolderWatch, rhythm: Rhythm) -> None:

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.areas import FitCurve, FitVerdict, NetAreas
+from xrfree.areas import NO_CURVE, FitVerdict, NetAreas
 from xrfree.assay import Assay, Recipe, Verdict
 from xrfree.composition import Composition
 
 FloatArray = NDArray[np.float64]
-
-NO_CURVE = FitCurve(energy_kev=np.empty(0), counts=np.empty(0), expected=np.empty(0), background=np.empty(0))
 
 
 def assay_data(assay: Assay) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy import fft
 
 from xrfree.errors import FitError
 from xrfree.fit.background import clipped, even_light, refuse_clipping
@@ -78,6 +78,13 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
 
 def _grown(name: str, change: Mapping[str, float]) -> float:
     return 1.0 + max(change.get(name, 0.0), LOWER_BOUNDS[name])
+
+
+def convolved(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Σ_i a_i b_(k-i) of two spectra, shape (n_a + n_b - 1,)."""
+    n = first.size + second.size - 1
+    size = fft.next_fast_len(n, real=True)
+    return np.asarray(fft.irfft(fft.rfft(first, size) * fft.rfft(second, size), size)[:n], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +210,7 @@ class SpectrumModel:
         """
         counts = self.spectrum.counts.astype(np.float64)
         other = counts if sharp is None else sharp
-        pairs = fftconvolve(counts, other)[: counts.size + 1]
+        pairs = convolved(counts, other)[: counts.size + 1]
         position = np.arange(counts.size) - zero_channel
         shape = np.interp(position, np.arange(pairs.size), pairs) / self.spectrum.live_time_s
         return np.asarray(np.maximum(shape, 0.0), dtype=np.float64)

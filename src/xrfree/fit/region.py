@@ -175,7 +175,7 @@ def net_areas(
     sigma = np.sqrt(np.maximum(np.diag(solution.covariance), 0.0))
     reduced = solution.deviance[spectrum] / max(model.counts.size - len(index), 1)
     evaluation = solution.evaluations[spectrum]
-    curve = _curve(model, values, solution.expected[spectrum], evaluation.lines)
+    curve = curve_of(model, values, solution.expected[spectrum], evaluation.lines)
     verdict, reason = verdict_of(
         values,
         model,
@@ -223,7 +223,8 @@ def _missing(model: SpectrumModel, curve: FitCurve) -> tuple[UnmodelledLine, ...
     )
 
 
-def _curve(model: SpectrumModel, values: Mapping[str, float], expected: FloatArray, lines: FloatArray) -> FitCurve:
+def curve_of(model: SpectrumModel, values: Mapping[str, float], expected: FloatArray, lines: FloatArray) -> FitCurve:
+    """The fitted spectrum for people to look at; expected, lines : counts in the fitted channels."""
     centre = 0.5 * (model.edges(values)[1:] + model.edges(values)[:-1])
     return FitCurve(
         energy_kev=centre[model.inside], counts=model.counts, expected=expected, background=expected - lines

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from xrfree.atomic import XrayLine, element_symbol
 
@@ -166,4 +166,4 @@ def runs_probability(counts: FloatArray, expected: FloatArray) -> float:
     if variance <= 0.0:
         return 1.0
     runs = 1 + int(np.count_nonzero(above[1:] != above[:-1]))
-    return float(norm.cdf((runs + 0.5 - mean) / np.sqrt(variance)))
+    return float(ndtr((runs + 0.5 - mean) / np.sqrt(variance)))

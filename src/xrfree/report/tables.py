@@ -177,6 +177,7 @@ def assay_document(assay: Assay) -> dict[str, Any]:
             "calibration_sha256": recipe.calibration_sha256,
             "tables": recipe.tables,
             "software_version": recipe.software_version,
+            "block": recipe.block,
         },
     }
 

@@ -1,0 +1,207 @@
+"""What the fits of many similar spectra share: lines worth a parameter, and how areas answer to the templates.
+
+Definition   At the fit of the spectra's sum, in the counts of one of them: a ratio of lines that one spectrum says next
+             to nothing about is held at its prior. Templates of another composition would change the areas by
+             δa = -(J W Jᵀ + P)⁻¹ J W δμ, first order, δμ the change of the expected counts with all parameters as they
+             are. Without a line group, the variance of its area would be that of the same spectrum less its counts.
+Validation   tests/fit/test_reference.py: fits with the other templates; the single fit's variances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xrfree.fit.inputs import FitSettings, Light, Templates
+from xrfree.fit.model import SpectrumModel
+from xrfree.fit.region import RegionFit
+from xrfree.fit.solve import JointPrior, Problem
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+IDLE = 1e-2
+"""Information of one spectrum on a line ratio, over that of its prior, below which the ratio is held."""
+_NODES = 5
+_LEAST_EXPECTED = 1e-2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BlockReference:
+    """How similar spectra are fitted, and what differs between them.
+
+    templates, settings, ratio_prior : for `fit_spectra`; the templates have fewer clusters than the region's own.
+    unit : areas per area of these templates, shape (n_groups,).
+    linear : places of areas and background among the parameters, shape (n_linear,).
+    change : of the areas, per linear parameter and step of the templates, shape (n_groups, n_linear, n_steps).
+    jacobian, expected, precision : of one spectrum like the mean of all, shapes (n_parameters, n_channels),
+        (n_channels,) and (n_parameters, n_parameters), for parameters that are free.
+    area : its areas, shape (n_groups,); own, ratios : places of each group's area, and of its line ratios, in these.
+    """
+
+    templates: Templates
+    settings: FitSettings
+    ratio_prior: JointPrior | None
+    unit: FloatArray
+    linear: IntArray
+    change: FloatArray
+    jacobian: FloatArray
+    expected: FloatArray
+    precision: FloatArray
+    area: FloatArray
+    own: tuple[int, ...]
+    ratios: tuple[IntArray, ...]
+
+    def changes(self, values: FloatArray, steps: FloatArray) -> FloatArray:
+        """Changes of the areas, in counts, shape (n_spectra, n_groups).
+
+        values : parameters of the fits, shape (n_spectra, n_parameters); steps : of the templates, from those of the
+        reference to those of each spectrum, shape (n_spectra, n_steps).
+        """
+        n_groups, n_linear, n_steps = self.change.shape
+        by_step = (values[:, self.linear] @ self.change.transpose(1, 0, 2).reshape(n_linear, -1)).reshape(
+            -1, n_groups, n_steps
+        )
+        return np.asarray(np.matmul(by_step, steps[:, :, None])[:, :, 0])
+
+    def variance_shares(self, area: FloatArray) -> FloatArray:
+        """Variance of each area if its group were absent, over its variance, shape (n_spectra, n_groups).
+
+        area : of the fits, scaled to the counts of the mean spectrum.
+        """
+        found = np.ones_like(area)
+        for k in range(area.shape[1]):
+            largest = float(area[:, k].max(initial=0.0))
+            if largest > 0.0:
+                nodes = largest * (np.arange(_NODES) / (_NODES - 1)) ** 2
+                variance = np.array([self._variance(k, float(x)) for x in nodes])
+                found[:, k] = 1.0 / np.interp(area[:, k], nodes, variance / variance[0])
+        return found
+
+    def _variance(self, k: int, area: float) -> float:
+        """Variance of the area of group k in a spectrum that has `area` of it, and else is the mean."""
+        own, ratios = self.own[k], self.ratios[k]
+        jacobian = self.jacobian.copy()
+        jacobian[ratios] *= area / self.area[k] if self.area[k] > 1.0 else 0.0
+        expected = np.maximum(self.expected + (area - self.area[k]) * self.jacobian[own], _LEAST_EXPECTED)
+        information = (jacobian / expected) @ jacobian.T + self.precision
+        size = 1.0 / np.sqrt(np.diag(information))
+        unit = np.zeros(size.size)
+        unit[own] = size[own]
+        return float(np.linalg.solve(information * size * size[:, None], unit)[own] * size[own])
+
+
+def block_reference(
+    fit: RegionFit,
+    templates: Templates,
+    moved: Sequence[tuple[float, Templates]],
+    *,
+    settings: FitSettings,
+    ratio_prior: JointPrior | None,
+    n_spectra: int,
+) -> BlockReference:
+    """Prepare the fits of spectra of which `fit` is that of their sum.
+
+    templates : of the reference, with the same lines as those of `fit`.
+    moved : sizes of the steps, and templates after each.
+    """
+    held = {} if settings.ratios else _idle_ratios(fit, ratio_prior, n_spectra)
+    fewer = with_held_ratios(templates, held)
+    unit = templates.group_strength / fewer.group_strength
+    prior = _without(ratio_prior, set(held))
+    model = _model(fit.model, fewer, settings)
+    values = {name: fit.values[name] for name in model.names}
+    values.update({f"area:{g}": fit.values[f"area:{g}"] / u for g, u in zip(fewer.groups, unit, strict=True)})
+    model.sharpened(values)
+    evaluation = model.evaluate(values)
+    problem = Problem([model], frozenset(), [] if prior is None else [prior])
+    is_linear = np.array([name.startswith(("area:", "continuum:", "tube:")) for name in model.names])
+    jacobian = evaluation.jacobian * np.where(is_linear, 1.0, 1.0 / n_spectra)[:, None]
+    expected = np.maximum(evaluation.expected / n_spectra, _LEAST_EXPECTED)
+    free = np.flatnonzero(~problem.fixed)
+    precision = problem.precision[np.ix_(free, free)]
+    names = [model.names[i] for i in free]
+    own = tuple(names.index(f"area:{g}") for g in fewer.groups)
+    weighted = jacobian[free] / expected
+    gain = np.linalg.solve(weighted @ jacobian[free].T + precision, weighted)[list(own)] * unit[:, None]
+    linear = np.flatnonzero(is_linear)
+    change = np.zeros((unit.size, linear.size, len(moved)))
+    for k, (step, other) in enumerate(moved):
+        shifted = _model(fit.model, with_held_ratios(other, held), settings).evaluate(values).jacobian
+        change[:, :, k] = -gain @ ((shifted - evaluation.jacobian)[linear] / step).T
+    return BlockReference(
+        templates=fewer,
+        settings=settings,
+        ratio_prior=prior,
+        unit=unit,
+        linear=linear,
+        change=change,
+        jacobian=jacobian[free],
+        expected=expected,
+        precision=precision,
+        area=np.array([values[f"area:{g}"] for g in fewer.groups]) / n_spectra,
+        own=own,
+        ratios=tuple(
+            np.array([i for i, name in enumerate(names) if name.startswith(f"ratio:{g}:")], dtype=np.int64)
+            for g in fewer.groups
+        ),
+    )
+
+
+def _model(like: SpectrumModel, templates: Templates, settings: FitSettings) -> SpectrumModel:
+    return SpectrumModel(like.spectrum, templates, like.response, like.crystal, settings, like.scale)
+
+
+def _idle_ratios(fit: RegionFit, prior: JointPrior | None, n_spectra: int) -> dict[tuple[str, str], float]:
+    """Deviations of the line ratios that are held, by group and cluster."""
+    model = fit.model
+    evaluation = model.evaluate(fit.values)
+    information = (evaluation.jacobian**2 / np.maximum(evaluation.expected, _LEAST_EXPECTED)).sum(axis=1) / n_spectra
+    problem = Problem([model], frozenset(), [] if prior is None else [prior])
+    variance = {} if prior is None else dict(zip(prior.names, np.diag(prior.covariance).tolist(), strict=True))
+    held = {}
+    for i, name in enumerate(model.names):
+        if name.startswith("ratio:"):
+            known = variance.get(name, model.prior(name).sigma ** 2)
+            if information[i] * known < IDLE:
+                _, group, cluster = name.split(":")
+                held[group, cluster] = float(problem.mean[i])
+    return held
+
+
+def with_held_ratios(templates: Templates, held: dict[tuple[str, str], float]) -> Templates:
+    """Templates in which some clusters are part of the leading one of their group.
+
+    held : deviations from the templates' ratios that these clusters keep, by group and name of the cluster.
+    """
+    names = [(c.group, c.name) for c in templates.clusters]
+    leading = {c.group: i for i, c in enumerate(templates.clusters) if c.leading}
+    kept = [i for i, name in enumerate(names) if name not in held]
+    factor = np.array([1.0 + held.get(name, 0.0) for name in names])
+    target = np.array([kept.index(leading[g] if (g, name) in held else i) for i, (g, name) in enumerate(names)])
+    shoulder = templates.shoulder
+    return replace(
+        templates,
+        clusters=tuple(templates.clusters[i] for i in kept),
+        cluster_group=templates.cluster_group[kept],
+        strength=templates.strength * factor[templates.line_cluster],
+        line_cluster=target[templates.line_cluster],
+        shoulder=Light(energy_kev=shoulder.energy_kev, strength=shoulder.strength * factor[templates.shoulder_cluster]),
+        shoulder_cluster=target[templates.shoulder_cluster],
+    )
+
+
+def _without(prior: JointPrior | None, held: set[tuple[str, str]]) -> JointPrior | None:
+    """The prior of the other ratios."""
+    if prior is None:
+        return None
+    dropped = {f"ratio:{group}:{cluster}" for group, cluster in held}
+    kept = [i for i, name in enumerate(prior.names) if name not in dropped]
+    return JointPrior(
+        names=tuple(prior.names[i] for i in kept),
+        mean=prior.mean[kept],
+        covariance=prior.covariance[np.ix_(kept, kept)],
+    )
