@@ -21,10 +21,11 @@ from xrfree.assay import Assay
 from xrfree.closure import Closure, closure
 from xrfree.composition import Composition
 from xrfree.errors import FitError, NotConvergedError
-from xrfree.fit import fit_spectra
+from xrfree.fit import BlockFit, fit_spectra
 from xrfree.fit.model import SpectrumModel
 from xrfree.fit.reference import BlockReference, block_reference
 from xrfree.fit.region import FEWEST_COUNTS, curve_of
+from xrfree.fit.residual import LEAST_MISFIT
 from xrfree.matrix.expansion import StrengthExpansion, expanded_strengths
 from xrfree.matrix.intensities import GroupIntensities
 from xrfree.method import Background, Method, Region, split_group
@@ -56,6 +57,9 @@ NEAR_ENOUGH = 3.0
 """As `quantification.ROUND_TOLERANCE`, for the sum of the spectra: derivatives do the rest."""
 SHAPING = 1e-3
 """Content (kg/kg) of the reference from which on an element changes templates, and bends strengths."""
+SUSPICIOUS = 5.0
+"""Significance of a peak in the residual from which on the spectrum is left to the single fit, which names lines from
+`fit.residual.LEAST_SIGNIFICANCE` on."""
 STRAYED = 5e-3
 """Content (kg/kg) of any other element that makes a spectrum a different one."""
 _STEP = 0.02
@@ -210,6 +214,9 @@ def _reference(block: _Block, some: IntArray) -> _Reference:
     prepared, areal_density = block.prepared, block.specimen.areal_density_g_cm2
     total = block.total(some)
     solution = common_solution(total, prepared, block.specimen, tolerance=NEAR_ENOUGH)
+    unknown = [fit.areas for fit in solution.fits if fit.areas.verdict is FitVerdict.NOT_DETERMINED]
+    if unknown:
+        raise FitError(f"the sum of {some.size} spectra, region {unknown[0].region}: {unknown[0].reason}")
     shaping = np.flatnonzero(solution.whole > SHAPING)
     regions = {}
     for fit, region in zip(solution.fits, prepared.method.regions, strict=True):
@@ -305,6 +312,7 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         settings=reference.settings,
         ratio_prior=reference.ratio_prior,
     )
+    good = np.array([verdict is FitVerdict.GOOD for verdict in fit.verdicts])
     counts = table.sum(axis=1).astype(np.float64)
     covariance = fit.covariance * np.outer(reference.unit, reference.unit)
     return _Fitted(
@@ -313,7 +321,7 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         values=fit.values,
         uncertainties=fit.standard_uncertainty,
         reduced_deviance=fit.reduced_deviance,
-        good=np.array([verdict is FitVerdict.GOOD for verdict in fit.verdicts]),
+        good=good & ~_suspicious(reference, fit, table, seconds),
         areas=fit.area * reference.unit,
         covariance=covariance,
         sigma=np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0)),
@@ -321,6 +329,18 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         live_time_s=seconds,
         survival=np.exp(-response.pulse_pair_time_s * counts / seconds),
     )
+
+
+@np.errstate(all="ignore")
+def _suspicious(
+    reference: BlockReference, fit: BlockFit, table: NDArray[np.int64], seconds: FloatArray
+) -> NDArray[np.bool_]:
+    """Whether residuals may hold a line, or a structure, that the single fit would name, shape (n,)."""
+    counts = table.sum(axis=1).astype(np.float64)
+    scale = counts / counts.mean()
+    expected = reference.expected_counts(fit.values, scale, scale**2 * seconds.mean() / seconds)
+    peaks = reference.largest_peaks(table[:, reference.window].astype(np.float64), expected)
+    return np.asarray(~(peaks < SUSPICIOUS) | (fit.reduced_deviance > LEAST_MISFIT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

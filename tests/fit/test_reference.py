@@ -109,3 +109,20 @@ def test_variance_falls_towards_absence(band: Band, counts: NDArray[np.int64], r
     ).areas
     # One spectrum's noise against the mean of all.
     assert shares[-1] == pytest.approx(single.variance_at_zero / np.diag(single.covariance), rel=0.1)
+
+
+def test_expected_counts_are_those_of_each_fit(
+    band: Band, counts: NDArray[np.int64], reference: BlockReference
+) -> None:
+    fits = fitted(band, counts, reference.templates)
+    scale = counts.sum(axis=1) / counts.sum(axis=1).mean()
+    expected = reference.expected_counts(fits.values, scale, scale**2)
+    deviance = ((counts[:, reference.window] - expected) ** 2 / expected).mean(axis=1)
+    # Pearson's sum of 12 spectra: the fits' own deviance.
+    assert deviance == pytest.approx(fits.reduced_deviance, rel=0.05)
+    peaks = reference.largest_peaks(counts[:, reference.window].astype(float), expected)
+    assert peaks.max() < 5.0
+    planted = counts.copy()
+    middle = int(np.flatnonzero(reference.window)[reference.expected.argmin()])
+    planted[:, middle - 2 : middle + 3] += 8 * int(np.sqrt(reference.expected.min()) + 1)
+    assert reference.largest_peaks(planted[:, reference.window].astype(float), expected).min() > 5.0

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xrfree.fit.inputs import FitSettings, Light, Templates
 from xrfree.fit.model import SpectrumModel
 from xrfree.fit.region import RegionFit
+from xrfree.fit.residual import line_shapes
 from xrfree.fit.solve import JointPrior, Problem
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +41,10 @@ class BlockReference:
     jacobian, expected, precision : of one spectrum like the mean of all, shapes (n_parameters, n_channels),
         (n_channels,) and (n_parameters, n_parameters), for parameters that are free.
     area : its areas, shape (n_groups,); own, ratios : places of each group's area, and of its line ratios, in these.
+    mean : all parameters of that spectrum, shape (n_all,), and columns : its counts by each of them, shape
+        (n_all, n_channels); pile_up : its counts by pile-up, shape (n_channels,); owner : place of the area that a line
+        ratio belongs to, -1 for what is none.
+    peak_shapes : counts per channel of a line in each channel, shape (n_channels, n_channels); window : the channels.
     """
 
     templates: Templates
@@ -54,6 +59,36 @@ class BlockReference:
     area: FloatArray
     own: tuple[int, ...]
     ratios: tuple[IntArray, ...]
+    mean: FloatArray
+    columns: FloatArray
+    pile_up: FloatArray
+    owner: IntArray
+    peak_shapes: FloatArray
+    window: NDArray[np.bool_]
+
+    def expected_counts(self, values: FloatArray, scale: FloatArray, pairs: FloatArray) -> FloatArray:
+        """Expected counts of many spectra, first order in what is not linear, shape (n_spectra, n_channels).
+
+        values : parameters of the fits, shape (n_spectra, n_all); scale, pairs : counts, and pairs of counts per
+        second, over those of the mean spectrum, shape (n_spectra,).
+        """
+        by = values - self.mean
+        by[:, self.linear] = values[:, self.linear]
+        is_ratio = self.owner >= 0
+        factor = np.repeat(scale[:, None], by.shape[1], axis=1)
+        factor[:, self.linear] = 1.0
+        area = self.mean[self.owner[is_ratio]]
+        factor[:, is_ratio] = values[:, self.owner[is_ratio]] / np.where(np.abs(area) > 1.0, area, np.inf)
+        return np.asarray((by * factor) @ self.columns + pairs[:, None] * self.pile_up)
+
+    def largest_peaks(self, counts: FloatArray, expected: FloatArray) -> FloatArray:
+        """Significance of the largest peak in each residual, as `residual.unmodelled_lines` has it, shape (n_spectra,).
+
+        counts, expected : shape (n_spectra, n_channels), in the fitted channels.
+        """
+        weight = 1.0 / np.maximum(expected, 1.0)
+        found = ((counts - expected) * weight) @ self.peak_shapes
+        return np.asarray((found / np.sqrt(weight @ self.peak_shapes**2)).max(axis=1))
 
     def changes(self, values: FloatArray, steps: FloatArray) -> FloatArray:
         """Changes of the areas, in counts, shape (n_spectra, n_groups).
@@ -128,6 +163,7 @@ def block_reference(
     weighted = jacobian[free] / expected
     gain = np.linalg.solve(weighted @ jacobian[free].T + precision, weighted)[list(own)] * unit[:, None]
     linear = np.flatnonzero(is_linear)
+    coefficients = np.array([values[model.names[i]] for i in linear])
     change = np.zeros((unit.size, linear.size, len(moved)))
     for k, (step, other) in enumerate(moved):
         shifted = _model(fit.model, with_held_ratios(other, held), settings).evaluate(values).jacobian
@@ -148,7 +184,27 @@ def block_reference(
             np.array([i for i, name in enumerate(names) if name.startswith(f"ratio:{g}:")], dtype=np.int64)
             for g in fewer.groups
         ),
+        mean=np.array([values[name] for name in model.names]) * np.where(is_linear, 1.0 / n_spectra, 1.0),
+        columns=jacobian,
+        pile_up=(evaluation.expected - coefficients @ evaluation.jacobian[linear]) / n_spectra,
+        owner=np.array([_owner(model, name) for name in model.names]),
+        peak_shapes=_peak_shapes(model),
+        window=model.window,
     )
+
+
+def _owner(model: SpectrumModel, name: str) -> int:
+    """Place of the area that a line ratio belongs to, -1 for other parameters."""
+    return model.names.index(f"area:{name.split(':')[1]}") if name.startswith("ratio:") else -1
+
+
+def _peak_shapes(model: SpectrumModel) -> FloatArray:
+    """Counts per channel (first axis) of a line of one count in each channel, as the detector shows it."""
+    energy = model.scale.centres_kev(model.window.size)[model.window]
+    near, shares = line_shapes(energy, model.response.sigma_kev(energy, model.crystal))
+    shapes = np.zeros((energy.size, energy.size))
+    np.add.at(shapes, (near, np.arange(energy.size)[:, None]), shares)
+    return shapes
 
 
 def _model(like: SpectrumModel, templates: Templates, settings: FitSettings) -> SpectrumModel:

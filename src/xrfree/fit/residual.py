@@ -70,7 +70,7 @@ def unmodelled_lines(
     found: list[UnmodelledLine] = []
     rest = counts - expected
     variance = np.maximum(expected, 1.0)
-    near, shapes = _shapes(energy_kev, sigma_kev)
+    near, shapes = line_shapes(energy_kev, sigma_kev)
     information = (shapes**2 / variance[near]).sum(axis=1)
     for _ in range(MOST_LINES):
         area = (shapes * (rest / variance)[near]).sum(axis=1) / information
@@ -92,7 +92,7 @@ def unmodelled_lines(
     return tuple(found)
 
 
-def _shapes(energy_kev: FloatArray, sigma_kev: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
+def line_shapes(energy_kev: FloatArray, sigma_kev: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
     """Channels near every channel, and the share of a line there that each of them sees, shape (n, n_near) each."""
     width = np.gradient(energy_kev)
     reach = int(np.ceil(_REACH_SIGMA * float(sigma_kev.max()) / float(width.min())))
