@@ -39,6 +39,7 @@ from xrfree.quantification import (
     limits,
     quantified_groups,
     recipe_of,
+    region_priors,
     region_settings,
     verdict_of_content,
 )
@@ -60,6 +61,8 @@ SHAPING = 1e-3
 SUSPICIOUS = 5.0
 """Significance of a peak in the residual from which on the spectrum is left to the single fit, which names lines from
 `fit.residual.LEAST_SIGNIFICANCE` on."""
+LIVE_TIMES = 0.2
+"""Relative difference of live times within a block: what is expected of background and tube lines grows with them."""
 STRAYED = 5e-3
 """Content (kg/kg) of any other element that makes a spectrum a different one."""
 _STEP = 0.02
@@ -111,7 +114,7 @@ def quantify_alike(
 
 
 def _kinds(measurements: Sequence[Measurement], method: Method, specimens: Sequence[Specimen]) -> list[list[int]]:
-    """Places of measurements that have energy scales, numbers of channels and preparation in common.
+    """Places of measurements that have energy scales, channels, preparation and nearly the live time in common.
 
     Without those that hold next to nothing.
     """
@@ -120,7 +123,7 @@ def _kinds(measurements: Sequence[Measurement], method: Method, specimens: Seque
         spectra = [measurement.spectra[region.condition] for region in method.regions]
         if min(spectrum.total_counts for spectrum in spectra) < FEWEST_COUNTS:
             continue
-        scales = tuple((s.n_channels, s.energy_scale) for s in spectra)
+        scales = tuple((s.n_channels, s.energy_scale, round(np.log(s.live_time_s) / LIVE_TIMES)) for s in spectra)
         kinds.setdefault((scales, replace(specimen, loss_on_ignition=None)), []).append(i)
     return list(kinds.values())
 
@@ -225,12 +228,13 @@ def _reference(block: _Block, some: IntArray) -> _Reference:
         at = [(0.0, solution.whole), *(_moved(solution.whole, int(e)) for e in shaping)]
         expected = [(step, templates(model, whole, areal_density, groups)) for step, whole in at]
         spectrum = total.spectra[region.condition]
+        spectrum = replace(spectrum, live_time_s=spectrum.live_time_s / some.size)
         regions[region.name] = block_reference(
             fit,
             expected[0][1],
             expected[1:],
             settings=region_settings(region, prepared, solution.seen, spectrum, expected[0][1], first=False),
-            ratio_prior=prepared.ratio_prior,
+            priors=region_priors(prepared, region, {"continuum:0": fit.values.get("continuum:0", 0.0) / some.size}),
             n_spectra=some.size,
         )
     expansion = expanded_strengths(_intensities(prepared), solution.whole, areal_density, shaping.tolist())
@@ -310,7 +314,7 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         response=response,
         crystal=instrument.detector.crystal,
         settings=reference.settings,
-        ratio_prior=reference.ratio_prior,
+        priors=reference.priors,
     )
     good = np.array([verdict is FitVerdict.GOOD for verdict in fit.verdicts])
     counts = table.sum(axis=1).astype(np.float64)

@@ -49,7 +49,7 @@ def reference(band: Band, counts: NDArray[np.int64]) -> BlockReference:
         settings=band.settings,
     )
     moved = [(0.01, strengthened(band.templates, 0.01))]
-    return block_reference(total, band.templates, moved, settings=band.settings, ratio_prior=None, n_spectra=N)
+    return block_reference(total, band.templates, moved, settings=band.settings, priors=(), n_spectra=N)
 
 
 def fitted(band: Band, counts: NDArray[np.int64], templates: Templates) -> Any:

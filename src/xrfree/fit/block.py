@@ -8,6 +8,7 @@ Validation   tests/fit/test_block.py: the same numbers as `fit_spectrum`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -55,6 +56,7 @@ _SEGMENT = 112
 _STEP_KEV = 2e-3
 _LEAST_COUNTS = 1e-10
 """Share of a column's counts below which a channel does not belong to it."""
+_LINEAR = ("area:", "continuum:", "tube:")
 _SPECIAL = ("zero", "gain", "noise", "fano", "escape", "pile_up")
 
 
@@ -101,12 +103,13 @@ def fit_spectra(
     response: Response,
     crystal: str,
     settings: FitSettings,
-    ratio_prior: JointPrior | None = None,
+    priors: Sequence[JointPrior] = (),
 ) -> BlockFit:
     """Fit one region of many spectra of one instrument as `fit_spectrum` does, with covariances.
 
     counts : shape (n_spectra, n_channels); live_time_s : of each, or of all.
     templates : the same lines and scattered light for all spectra: of one kind of specimen.
+    settings, priors : those of areas and background in counts of one spectrum.
 
     Raises FitError when the sum of all spectra cannot be fitted, and DomainError for response parameters that only an
     instrument calibration frees.
@@ -131,9 +134,11 @@ def fit_spectra(
         raise FitError(
             f"all spectra together hold {model.counts.sum():.0f} counts, at least {FEWEST_COUNTS} are needed"
         )
-    priors = [] if ratio_prior is None else [ratio_prior]
+    n = table.shape[0]
+    total = SpectrumModel(whole, templates, response, crystal, _settings_of_sum(settings, n), energy_scale)
+    of_sum = [_prior_of_sum(prior, n) for prior in priors]
     solution, undetermined = solved_where_determined(
-        lambda held: solve([model], priors=priors, held=held, after_step=renewing(model, {}))
+        lambda held: solve([total], priors=of_sum, held=held, after_step=renewing(total, {}))
     )
     problem = Problem([model], frozenset(), priors, undetermined.held)
     task = _Task(model=model, problem=problem, reference=solution.of(0))
@@ -141,6 +146,20 @@ def fit_spectra(
     task.fit(result, table, times, np.arange(table.shape[0]))
     _fit_far(task, result, table, times)
     return task.judged(result, undetermined, _saturation(table, times, response))
+
+
+def _settings_of_sum(settings: FitSettings, n: int) -> FitSettings:
+    """The settings with priors of counts for a sum of n spectra."""
+    priors = {
+        name: replace(prior, mean=n * prior.mean, sigma=n * prior.sigma) if name.startswith(_LINEAR) else prior
+        for name, prior in settings.priors.items()
+    }
+    return replace(settings, priors=priors)
+
+
+def _prior_of_sum(prior: JointPrior, n: int) -> JointPrior:
+    unit = np.array([float(n) if name.startswith(_LINEAR) else 1.0 for name in prior.names])
+    return replace(prior, mean=prior.mean * unit, covariance=prior.covariance * np.outer(unit, unit))
 
 
 def _fit_far(task: _Task, result: _Part, table: NDArray[np.generic], times: FloatArray) -> None:
@@ -181,7 +200,7 @@ class _Task:
         self.reference = reference
         self.start = np.array([reference[name] for name in model.names])
         self.response = moved_response(model.response, reference)
-        self.is_linear = np.array([name.startswith(("area:", "continuum:", "tube:")) for name in model.names])
+        self.is_linear = np.array([name.startswith(_LINEAR) for name in model.names])
         self.special = np.array([model.names.index(n) if n in model.names else -1 for n in _SPECIAL])
         self.areas = [model.names.index(f"area:{g}") for g in model.templates.groups]
         self.linear = _linear_part(self)

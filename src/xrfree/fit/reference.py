@@ -34,7 +34,7 @@ _LEAST_EXPECTED = 1e-2
 class BlockReference:
     """How similar spectra are fitted, and what differs between them.
 
-    templates, settings, ratio_prior : for `fit_spectra`; the templates have fewer clusters than the region's own.
+    templates, settings, priors : for `fit_spectra`; the templates have fewer clusters than the region's own.
     unit : areas per area of these templates, shape (n_groups,).
     linear : places of areas and background among the parameters, shape (n_linear,).
     change : of the areas, per linear parameter and step of the templates, shape (n_groups, n_linear, n_steps).
@@ -49,7 +49,7 @@ class BlockReference:
 
     templates: Templates
     settings: FitSettings
-    ratio_prior: JointPrior | None
+    priors: tuple[JointPrior, ...]
     unit: FloatArray
     linear: IntArray
     change: FloatArray
@@ -135,24 +135,25 @@ def block_reference(
     moved: Sequence[tuple[float, Templates]],
     *,
     settings: FitSettings,
-    ratio_prior: JointPrior | None,
+    priors: Sequence[JointPrior],
     n_spectra: int,
 ) -> BlockReference:
     """Prepare the fits of spectra of which `fit` is that of their sum.
 
     templates : of the reference, with the same lines as those of `fit`.
     moved : sizes of the steps, and templates after each.
+    settings, priors : those of areas and background in counts of one spectrum.
     """
-    held = {} if settings.ratios else _idle_ratios(fit, ratio_prior, n_spectra)
+    held = {} if settings.ratios else _idle_ratios(fit, priors, n_spectra)
     fewer = with_held_ratios(templates, held)
     unit = templates.group_strength / fewer.group_strength
-    prior = _without(ratio_prior, set(held))
+    known = tuple(_without(prior, set(held)) for prior in priors)
     model = _model(fit.model, fewer, settings)
     values = {name: fit.values[name] for name in model.names}
     values.update({f"area:{g}": fit.values[f"area:{g}"] / u for g, u in zip(fewer.groups, unit, strict=True)})
     model.sharpened(values)
     evaluation = model.evaluate(values)
-    problem = Problem([model], frozenset(), [] if prior is None else [prior])
+    problem = Problem([model], frozenset(), known)
     is_linear = np.array([name.startswith(("area:", "continuum:", "tube:")) for name in model.names])
     jacobian = evaluation.jacobian * np.where(is_linear, 1.0, 1.0 / n_spectra)[:, None]
     expected = np.maximum(evaluation.expected / n_spectra, _LEAST_EXPECTED)
@@ -166,12 +167,13 @@ def block_reference(
     coefficients = np.array([values[model.names[i]] for i in linear])
     change = np.zeros((unit.size, linear.size, len(moved)))
     for k, (step, other) in enumerate(moved):
-        shifted = _model(fit.model, with_held_ratios(other, held), settings).evaluate(values).jacobian
-        change[:, :, k] = -gain @ ((shifted - evaluation.jacobian)[linear] / step).T
+        shifted = _columns(_model(fit.model, with_held_ratios(other, held), settings), values)
+        moves = [shifted.get(model.names[i], evaluation.jacobian[i]) - evaluation.jacobian[i] for i in linear]
+        change[:, :, k] = -gain @ (np.array(moves) / step).T
     return BlockReference(
         templates=fewer,
         settings=settings,
-        ratio_prior=prior,
+        priors=known,
         unit=unit,
         linear=linear,
         change=change,
@@ -211,13 +213,21 @@ def _model(like: SpectrumModel, templates: Templates, settings: FitSettings) -> 
     return SpectrumModel(like.spectrum, templates, like.response, like.crystal, settings, like.scale)
 
 
-def _idle_ratios(fit: RegionFit, prior: JointPrior | None, n_spectra: int) -> dict[tuple[str, str], float]:
+def _columns(model: SpectrumModel, values: dict[str, float]) -> dict[str, FloatArray]:
+    """Columns by parameter; a tube line that only these templates let into the window has no counts."""
+    rows = model.evaluate({**dict.fromkeys(model.names, 0.0), **values}).jacobian
+    return dict(zip(model.names, rows, strict=True))
+
+
+def _idle_ratios(fit: RegionFit, priors: Sequence[JointPrior], n_spectra: int) -> dict[tuple[str, str], float]:
     """Deviations of the line ratios that are held, by group and cluster."""
     model = fit.model
     evaluation = model.evaluate(fit.values)
     information = (evaluation.jacobian**2 / np.maximum(evaluation.expected, _LEAST_EXPECTED)).sum(axis=1) / n_spectra
-    problem = Problem([model], frozenset(), [] if prior is None else [prior])
-    variance = {} if prior is None else dict(zip(prior.names, np.diag(prior.covariance).tolist(), strict=True))
+    problem = Problem([model], frozenset(), priors)
+    variance = {
+        name: float(v) for prior in priors for name, v in zip(prior.names, np.diag(prior.covariance), strict=True)
+    }
     held = {}
     for i, name in enumerate(model.names):
         if name.startswith("ratio:"):
@@ -250,10 +260,8 @@ def with_held_ratios(templates: Templates, held: dict[tuple[str, str], float]) -
     )
 
 
-def _without(prior: JointPrior | None, held: set[tuple[str, str]]) -> JointPrior | None:
-    """The prior of the other ratios."""
-    if prior is None:
-        return None
+def _without(prior: JointPrior, held: set[tuple[str, str]]) -> JointPrior:
+    """The prior of all but the ratios that are held."""
     dropped = {f"ratio:{group}:{cluster}" for group, cluster in held}
     kept = [i for i, name in enumerate(prior.names) if name not in dropped]
     return JointPrior(
