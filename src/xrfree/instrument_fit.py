@@ -209,6 +209,7 @@ def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
     return FitSettings(
         ranges_kev=_without_fine_structure(_ranges(region), contents),
         background=region.background,
+        floor=region.floor,
         background_terms=min(region.background_terms, MOST_BACKGROUND_TERMS),
         ratio_sigma=TABLE_RATIO_SIGMA,
         priors=priors,

@@ -84,6 +84,8 @@ class Region:
     accompanying : line groups that are fitted because they are there; their contents come from elsewhere.
     background : what lies under the lines.
     background_terms : coefficients of the smooth correction to the scattered continuum, or of the polynomial.
+    floor : whether an even floor of counts is fitted beside the background: what scattered light of higher energies
+        leaves by incomplete charge collection. It matters where a filter takes the continuum away.
     ratios : (lines, choice) for single subshells ("Pr L2") or clusters of lines ("Pr L2-M4,5", "Fe K-M"), whose
         strength relative to the group's leading lines is otherwise held near the model's and the instrument's:
         "free" - one factor for these lines, found by the data alone;
@@ -102,6 +104,7 @@ class Region:
     accompanying: tuple[str, ...] = ()
     background: Background = Background.SCATTERED
     background_terms: int = 3
+    floor: bool = False
     ratios: tuple[tuple[str, str], ...] = ()
     non_negative: bool = False
     calibration_ranges_kev: tuple[tuple[float, float], ...] = ()

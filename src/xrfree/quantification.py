@@ -434,6 +434,7 @@ def region_settings(
         ranges_kev=region.ranges_kev,
         background=region.background,
         background_terms=region.background_terms,
+        floor=region.floor,
         ratio_sigma=prepared.method.ratio_sigma,
         ratios=dict(region.ratios),
         priors=priors,

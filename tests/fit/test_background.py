@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from xrfree.errors import DomainError, FitError
-from xrfree.fit import FitSettings, Templates, fit_spectra, fit_spectrum
+from xrfree.fit import FitSettings, Light, Templates, fit_spectra, fit_spectrum
 from xrfree.fit.background import clipped
 from xrfree.fit.response import spread_lines
 from xrfree.instrument import Response
@@ -81,6 +82,37 @@ def test_areas_of_single_peaks_are_found_on_any_background(
     for area, u, true in zip(found.area, found.standard_uncertainty, AREAS.values(), strict=True):
         assert abs(area - true) < 3.5 * u + slack
     assert any(name.startswith("continuum:") for name in found.parameters) is (background is Background.POLYNOMIAL)
+
+
+def test_floor_is_found_where_there_is_no_continuum(metals: Templates) -> None:
+    # Five counts per channel and no light at all: without a floor the weakest group takes them.
+    dark = replace(
+        metals, continuum=Light(energy_kev=np.linspace(8.0, 11.0, 301), strength=np.linspace(0.0, 1.0, 301) ** 2)
+    )
+    shapes = spread_lines(metals, SCALE.edges_kev(N_CHANNELS), RESPONSE, "Si").peaks
+    amplitude = np.array([60_000.0, 400.0, 40_000.0]) / metals.group_strength
+    expected = 5.0 + amplitude[metals.cluster_group] @ shapes
+    one = Spectrum(
+        counts=np.random.default_rng(6).poisson(expected),
+        live_time_s=100.0,
+        real_time_s=100.0,
+        energy_scale=SCALE,
+        condition=ExcitationCondition(name="any"),
+    )
+    with_floor, without = (
+        fit_spectrum(
+            one,
+            dark,
+            response=RESPONSE,
+            crystal="Si",
+            settings=FitSettings(ranges_kev=((3.5, 9.6),), background_terms=2, floor=floor),
+        ).areas
+        for floor in (True, False)
+    )
+    value, u = with_floor.parameters["continuum:floor"]
+    assert value / u > 10.0
+    assert np.all(np.abs(with_floor.area - [60_000.0, 400.0, 40_000.0]) < 3.5 * with_floor.standard_uncertainty)
+    assert without.area[1] - 400.0 > 2.0 * without.standard_uncertainty[1]
 
 
 def test_clipping_is_refused_in_a_band_of_overlapping_lines(band: Any) -> None:

@@ -23,6 +23,7 @@ A region may say more (`xrfree.method.Region`):
 
     background = "scattered"        # or "polynomial", or "snip" where no lines overlap
     background_terms = 8
+    floor = true                    # an even floor beside the background
     non_negative = true
     [regions.ratios]                # after the keys of its region
     "Pr L2" = "free"                # or "fixed", "tied", or other lines whose factor these share
@@ -101,6 +102,7 @@ class RegionDocument(Document):
     accompanying: tuple[LineGroupName, ...] = ()
     background: Background = Background.SCATTERED
     background_terms: Annotated[int, Field(ge=1, le=16)] = 3
+    floor: bool = False
     ratios: dict[LinesName, str] = Field(default_factory=dict)
     non_negative: bool = False
     calibration_ranges_kev: tuple[tuple[Positive, Positive], ...] = ()

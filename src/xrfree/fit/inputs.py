@@ -90,6 +90,7 @@ class FitSettings:
         uncertainty is in no covariance.
     background_terms : number of coefficients of the smooth correction to the scattered continuum (1: scale only), or of
         the polynomial.
+    floor : whether an even floor of counts lies beside the background; see `xrfree.method.Region`.
     ratio_sigma : prior standard deviation of a cluster's relative strength that no calibration knows.
     ratios : lines ("Pr L2") whose ratios are freed, fixed or tied; see `xrfree.method.Region`.
     priors : priors of parameters by name (`fit.model.SpectrumModel`). Of the response only what is named here is free
@@ -100,6 +101,7 @@ class FitSettings:
     ranges_kev: tuple[tuple[float, float], ...]
     background: Background = Background.SCATTERED
     background_terms: int = 3
+    floor: bool = False
     ratio_sigma: float = 0.02
     ratios: Mapping[str, str] = field(default_factory=dict)
     priors: Mapping[str, Prior] = field(default_factory=dict)

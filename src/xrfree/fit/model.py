@@ -105,6 +105,7 @@ class SpectrumModel:
     area:G           counts of all lines of line group G
     ratio:G:C        relative deviation of the strength of cluster C of G from the templates, and of clusters tied to it
     continuum:k      scattered continuum (or 1, for a polynomial background) times the k-th Legendre polynomial
+    continuum:floor  counts of an even floor
     tube:k           counts of the k-th series of scattered tube lines
     zero, gain       energy offset (keV), relative gain change
     noise, fano, escape, pile_up, tail_*, shelf_*    as in `moved_response`
@@ -224,9 +225,8 @@ class SpectrumModel:
     def _listed(self) -> Photons:
         """Lines and scattered light; columns of light in units that make their coefficients counts."""
         nominal = self.scale.edges_kev(self.spectrum.n_channels)[[self.span.start, self.span.stop]]
-        light = self.templates.continuum
-        if self.settings.background is Background.POLYNOMIAL:
-            light = even_light(nominal[0], nominal[1], self.response, self.crystal)
+        even = even_light(nominal[0], nominal[1], self.response, self.crystal)
+        light = even if self.settings.background is Background.POLYNOMIAL else self.templates.continuum
         position = np.clip(2.0 * (light.energy_kev - nominal[0]) / (nominal[1] - nominal[0]) - 1.0, -1.5, 1.5)
         total = max(float(light.strength.sum()), 1e-300)
         columns = [
@@ -236,6 +236,8 @@ class SpectrumModel:
             )
             for k in range(self.n_background)
         ]
+        if self.settings.floor:
+            columns.append(Light(energy_kev=even.energy_kev, strength=even.strength / even.strength.sum()))
         for k in self.tube:
             part = self.templates.tube[k]
             columns.append(Light(energy_kev=part.energy_kev, strength=part.strength / max(part.strength.sum(), 1e-300)))
@@ -246,6 +248,7 @@ class SpectrumModel:
         """Parameters that scale the columns of scattered light."""
         return (
             *(f"continuum:{k}" for k in range(self.n_background)),
+            *(("continuum:floor",) if self.settings.floor else ()),
             *(f"tube:{k}" for k in self.tube),
         )
 

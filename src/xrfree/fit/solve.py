@@ -376,6 +376,8 @@ def in_words(name: str) -> str:
         text = f"the area of {rest}"
     elif kind == "ratio":
         text = "the line ratio {1} of {0}".format(*rest.split(":", 1))
+    elif rest == "floor":
+        text = "the floor of the background"
     elif kind in ("continuum", "tube"):
         text = "the background" if kind == "continuum" else "the scattered tube lines"
         text += f" (term {int(rest) + 1})"
