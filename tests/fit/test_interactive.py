@@ -43,7 +43,7 @@ class Band(Protocol):
 def both(
     band: Band, settings: FitSettings, response: Response, prior: JointPrior | None = None
 ) -> tuple[InteractiveFit, NetAreas]:
-    common = {"response": response, "crystal": "Si", "settings": settings, "ratio_prior": prior}
+    common = {"response": response, "crystal": "Si", "settings": settings, "priors": [] if prior is None else [prior]}
     spectrum = band.drawn(5)
     return (
         interactive_fit(spectrum, band.templates, **common),

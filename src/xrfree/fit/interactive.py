@@ -11,7 +11,7 @@ Validation   tests/fit/test_interactive.py: the same estimates and covariance as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,13 +94,12 @@ class InteractiveFit:
         response: Response,
         crystal: str,
         settings: FitSettings,
-        ratio_prior: JointPrior | None = None,
+        priors: Sequence[JointPrior] = (),
         offset: FloatArray | None = None,
     ) -> None:
         fixed = {name: Prior(mean=0.0, sigma=0.0) for name in ("escape", "pile_up", *RESPONSE_PARAMETERS)}
         everything = replace(settings, priors={**fixed, **settings.priors})
         self.model = SpectrumModel(spectrum, templates, response, crystal, everything, spectrum.energy_scale, offset)
-        priors = [] if ratio_prior is None else [ratio_prior]
         solution, undetermined = solved_where_determined(
             lambda held: solve([self.model], priors=priors, held=held, after_step=renewing(self.model, {}))
         )
@@ -269,7 +268,7 @@ def interactive_fit(
     response: Response,
     crystal: str,
     settings: FitSettings,
-    ratio_prior: JointPrior | None = None,
+    priors: Sequence[JointPrior] = (),
     offset: FloatArray | None = None,
 ) -> InteractiveFit:
     """The model of `fit_spectrum` at its best fit, with all parameters open to be freed, tied and bounded by name.
@@ -289,6 +288,6 @@ def interactive_fit(
         response=response,
         crystal=crystal,
         settings=settings,
-        ratio_prior=ratio_prior,
+        priors=priors,
         offset=offset,
     )
