@@ -87,6 +87,30 @@ def test_line_appears_only_above_its_edge() -> None:
     assert {line.series for line in above} - {line.series for line in below} == {"K-L", "K-M", "K-N"}
 
 
+@pytest.mark.parametrize(
+    ("anode", "series", "strongest_kev"),
+    [
+        ("Cr", "K-L", 5.415),
+        ("Mo", "L3-M", 2.293),
+        ("Rh", "L3-M", 2.697),
+        ("Pd", "L3-M", 2.839),
+        ("Ag", "L3-M", 2.984),
+        ("Gd", "L3-M", 6.057),
+        ("W", "L3-M", 8.398),
+    ],
+)
+def test_every_usual_anode_shows_its_k_and_l_lines(anode: str, series: str, strongest_kev: float) -> None:
+    lines = tube_lines(tube(anode, 60.0))
+    strongest = max(lines, key=lambda line: line.flux)
+    assert strongest.series == series
+    # Energies as tabulated by Bearden, Rev. Mod. Phys. 39 (1967) 78, to the last digit given.
+    assert strongest.energy_kev == pytest.approx(strongest_kev, abs=2e-3)
+    shells = {line.series.split("-")[0] for line in lines}
+    # The K edge of tungsten, 69.5 keV, is above 60 kV; the L lines of chromium, 0.57 keV, are still listed.
+    assert shells == {"K", "L1", "L2", "L3"} - ({"K"} if anode == "W" else set())
+    assert all(line.flux > 0.0 for line in lines)
+
+
 @pytest.mark.parametrize("voltage_kv", [25.0, 40.0, 60.0])
 def test_lines_grow_with_the_voltage(voltage_kv: float) -> None:
     low = {(line.series, line.energy_kev): line.flux for line in tube_lines(tube("Rh", voltage_kv))}
