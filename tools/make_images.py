@@ -26,7 +26,7 @@ from xrfree.report.plots import write_png
 SPECIMEN = "laterite-middle"
 MOST_BYTES = 150_000
 WINDOW = (1180, 860)
-COLOURS = 64
+COLOURS = 256
 
 
 def write_fit(path: Path) -> None:

@@ -247,7 +247,7 @@ def _finish_curve(axes: Axes, curve: FitCurve, shown_from: float) -> None:
     lowest = min(curve.background.min(initial=np.inf), curve.counts.min(initial=np.inf))
     highest = max(curve.counts.max(initial=1.0), curve.expected.max(initial=1.0))
     # The top is left free for the legend.
-    axes.set_ylim(bottom=max(min(0.7 * lowest, shown_from), 0.5), top=4.0 * highest)
+    axes.set_ylim(bottom=max(min(0.7 * lowest, shown_from), 0.5), top=(4.0 if np.isinf(shown_from) else 15.0) * highest)
     axes.margins(x=0.01)
     axes.set_ylabel("counts per channel")
     axes.legend(loc="upper right", ncols=5, handlelength=1.6, columnspacing=1.2)
