@@ -40,39 +40,41 @@ def areas(reason: str = "") -> NetAreas:
     )
 
 
+def made_assay(specimen: str = "P01", **changes: Any) -> Assay:
+    """An assay, with some of its parts changed."""
+    u = 0.01 * np.abs(FOUND) + 1e-5
+    fields: dict[str, Any] = {
+        "specimen": specimen,
+        "basis": "specimen as measured",
+        "components": COMPONENTS,
+        "analytes": ANALYTES,
+        "mass_fraction": FOUND,
+        "covariance": np.diag(u**2),
+        "budget": {"counting": 0.6 * u, "calibration": 0.8 * u},
+        "coverage_factor": 2.0,
+        "decision_limit": np.full(7, 2e-5),
+        "detection_limit": np.full(7, 4e-5),
+        "verdicts": (*[Verdict.DETECTED] * 4, Verdict.NOT_DETECTED, Verdict.DOUBTFUL, Verdict.DETECTED),
+        "reasons": ("", "", "", "", "at or below the decision limit", "poor fit: something is there", ""),
+        "composition": Composition.of({"Fe2O3": 0.64, "SiO2": 0.3}),
+        "areas": (areas(),),
+        "iterations": 3,
+        "recipe": Recipe(
+            source_sha256=("aa" * 32, "bb" * 32),
+            sources=("P01.low.csv", "P01.high.csv"),
+            method="Ore",
+            method_sha256="cc" * 32,
+            instrument="Bench",
+            instrument_sha256="dd" * 32,
+            calibration="May",
+            calibration_sha256="ee" * 32,
+            tables="xraylib 4.1.5",
+            software_version="0.1.0",
+        ),
+    }
+    return Assay(**{**fields, **changes})
+
+
 @pytest.fixture
 def make_assay() -> Callable[..., Assay]:
-    def make(specimen: str = "P01", **changes: Any) -> Assay:
-        u = 0.01 * np.abs(FOUND) + 1e-5
-        fields: dict[str, Any] = {
-            "specimen": specimen,
-            "basis": "specimen as measured",
-            "components": COMPONENTS,
-            "analytes": ANALYTES,
-            "mass_fraction": FOUND,
-            "covariance": np.diag(u**2),
-            "budget": {"counting": 0.6 * u, "calibration": 0.8 * u},
-            "coverage_factor": 2.0,
-            "decision_limit": np.full(7, 2e-5),
-            "detection_limit": np.full(7, 4e-5),
-            "verdicts": (*[Verdict.DETECTED] * 4, Verdict.NOT_DETECTED, Verdict.DOUBTFUL, Verdict.DETECTED),
-            "reasons": ("", "", "", "", "at or below the decision limit", "poor fit: something is there", ""),
-            "composition": Composition.of({"Fe2O3": 0.64, "SiO2": 0.3}),
-            "areas": (areas(),),
-            "iterations": 3,
-            "recipe": Recipe(
-                source_sha256=("aa" * 32, "bb" * 32),
-                sources=("P01.low.csv", "P01.high.csv"),
-                method="Ore",
-                method_sha256="cc" * 32,
-                instrument="Bench",
-                instrument_sha256="dd" * 32,
-                calibration="May",
-                calibration_sha256="ee" * 32,
-                tables="xraylib 4.1.5",
-                software_version="0.1.0",
-            ),
-        }
-        return Assay(**{**fields, **changes})
-
-    return make
+    return made_assay

@@ -241,6 +241,50 @@ def watch(
     )
 
 
+@app.command(short_help="Work in the browser, on this machine.")
+def bench(
+    home: Annotated[
+        Path, typer.Option(metavar="FOLDER", envvar="XRFREE_BENCH", help="Folder of batches, documents and ledger.")
+    ] = Path("xrfree-bench"),
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen at; any but this machine's own wants a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0: any free one.")] = 8484,
+    ledger: LedgerOption = "",
+    operator: OperatorOption = "",
+    key: KeyOption = None,
+    jobs: JobsOption = 0,
+    most_files: Annotated[int, typer.Option(min=1, metavar="N", help="Files that one upload may hold.")] = 5000,
+    most_mb: Annotated[float, typer.Option(min=0.001, metavar="N", help="MB that one upload may hold.")] = 1000.0,
+    open_browser: Annotated[bool, typer.Option("--open", help="Also open the browser.")] = False,
+) -> int:
+    """Serve the bench: a page in the browser to upload spectra, assay them, and look at everything.
+
+    Needs the extra "app": pip install "xrfree[app]". It works without internet, and only this machine can reach
+    it, unless --host says otherwise: then whoever comes needs the token in the address that is printed.
+    Methods, instruments and calibrations of the laboratory are put into FOLDER/documents.
+
+    \b
+    Example:
+      xrfree bench --home lab --open
+    """  # noqa: D301
+    from xrfree.cli import benching, recording
+
+    return benching.run(
+        benching.Request(
+            home=home,
+            host=host,
+            port=port,
+            ledger=ledger,
+            hand=recording.Hand(name=operator, key=key),
+            jobs=jobs,
+            most_files=most_files,
+            most_mb=most_mb,
+            open_browser=open_browser,
+        )
+    )
+
+
 @app.command(short_help="Explain the uncertainty of results.")
 def explain(
     result: Annotated[Path, typer.Argument(metavar="RESULT", help="assays.json of a batch, or its folder.")],

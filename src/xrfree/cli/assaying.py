@@ -227,6 +227,7 @@ def _record(request: Request, desk: Desk, listed: Catalogue, status: StatusFile)
                 if progress is not None:
                     progress(tally)
 
+            told(Tally())
             return record_batch(
                 listed.arrivals(),
                 desk.task,

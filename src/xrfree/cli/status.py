@@ -26,11 +26,11 @@ class StatusFile:
 
     def reading(self, done: int, total: int) -> None:
         """Files are read."""
-        self._tell("reading", done, total, Tally())
+        self._tell("reading", done, total, Tally(), at_once=done == total)
 
     def assaying(self, tally: Tally, total: int) -> None:
         """Specimens are assayed."""
-        self._tell("assaying", tally.done, total, tally)
+        self._tell("assaying", tally.done, total, tally, at_once=tally.done == 0)
 
     def writing(self, tally: Tally) -> None:
         """Tables and report are written."""

@@ -14,7 +14,7 @@ from xrfree.documents._tables import table_cells
 from xrfree.errors import DocumentError, DomainError
 from xrfree.line_method import MonitorReading
 
-_EXCLUSIONS = ("material", "curve", "reason", "by", "at")
+EXCLUSION_COLUMNS = ("material", "curve", "reason", "by", "at")
 _RATES = ("reference_per_s", "reference_uncertainty_per_s", "now_per_s", "now_uncertainty_per_s")
 _MONITORS = ("line", "monitor", *_RATES)
 
@@ -23,7 +23,7 @@ def load_exclusions(path: Path | str) -> tuple[ExcludedStandard, ...]:
     """Standards that a table (.csv, .xlsx) leaves out, each with its reason."""
     path = Path(path)
     found = []
-    for place, row in _rows(path, _EXCLUSIONS):
+    for place, row in _rows(path, EXCLUSION_COLUMNS):
         try:
             found.append(ExcludedStandard(**row))
         except DomainError as problem:

@@ -118,6 +118,14 @@ class Ledger:
                 found.update((row.key, row.seq) for row in connection.execute(chosen))
         return found
 
+    def subjects(self, kind: str) -> dict[str, int]:
+        """How many records of a kind there are, by subject."""
+        counted = (
+            sa.select(RECORDS.c.subject, sa.func.count()).where(RECORDS.c.kind == kind).group_by(RECORDS.c.subject)
+        )
+        with self._errors(), self._engine.connect() as connection:
+            return {subject: int(n) for subject, n in connection.execute(counted)}
+
     def damage(self) -> list[str]:
         """What the database itself finds wrong with its file; empty for a server."""
         if self._engine.dialect.name != "sqlite":

@@ -41,11 +41,13 @@ def draw_budget(axes: Axes, budgets: Mapping[str, Sequence[Contribution]]) -> No
     axes.set_xlabel("share of the variance, %")
 
 
-def control_chart_figure(chart: Chart, *, title: str, labels: Sequence[str] = (), axes: Axes | None = None) -> Figure:
+def control_chart_figure(
+    chart: Chart, *, title: str, labels: Sequence[str] = (), unit: str = "", axes: Axes | None = None
+) -> Figure:
     """A control chart: points, centre and limits; points of an alarm stand out, and the rule is written below.
 
     labels : of the points (dates, batches); their numbers where there are none.
-    axes : to draw into, instead of a figure of its own.
+    unit : of the points. axes : to draw into, instead of a figure of its own.
     """
     number = np.arange(1, chart.points.size + 1)
     with house_style():
@@ -57,6 +59,8 @@ def control_chart_figure(chart: Chart, *, title: str, labels: Sequence[str] = ()
         rejected = sorted({p for a in chart.alarms if a.severity is Severity.REJECT for p in a.points})
         axes.plot(number[rejected], chart.points[rejected], "o", color=FITTED, markersize=4.5)
         axes.set_title(literal(f"{title}: {chart.kind} chart"), loc="left", fontsize=8.5)
+        if unit:
+            axes.set_ylabel(unit)
         last = [alarm for alarm in chart.alarms if alarm.points[-1] == chart.points.size - 1]
         axes.set_xlabel(literal(f"point; the last one: {announcement(last)}"))
         if labels:
