@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from xrfree.calibration import Calibration
@@ -55,16 +56,33 @@ def read_shelf(paths: Iterable[Path]) -> Shelf:
 
 
 def _put(path: Path, shelf: Shelf) -> None:
+    stated = path.stat()
+    found = _read(path, stated.st_mtime_ns, stated.st_size)
+    if isinstance(found, Method):
+        shelf.methods[path] = found
+    elif isinstance(found, Instrument):
+        shelf.instruments[path] = found
+    elif isinstance(found, Calibration):
+        shelf.calibrations[path] = found
+    elif found:
+        shelf.broken[path] = found
+
+
+@lru_cache(maxsize=512)
+def _read(path: Path, mtime_ns: int, size: int) -> Method | Instrument | Calibration | str:
+    """The document in a file, or why it cannot be used; empty for what is none of these kinds.
+
+    mtime_ns, size : of the file; while they stay, it is not read again.
+    """
+    kind = _kind(path)
     try:
-        kind = _kind(path)
         if kind == "method":
-            shelf.methods[path] = load_method(path)
-        elif kind == "instrument":
-            shelf.instruments[path] = load_instrument(path)
-        elif kind == "calibration":
-            shelf.calibrations[path] = load_calibration(path)
+            return load_method(path)
+        if kind == "instrument":
+            return load_instrument(path)
+        return load_calibration(path) if kind == "calibration" else ""
     except XrfreeError as error:
-        shelf.broken[path] = str(error)
+        return str(error)
 
 
 def _kind(path: Path) -> str:

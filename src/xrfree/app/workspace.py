@@ -33,6 +33,7 @@ DOWNLOADS = ("report.html", "assays.csv", "assays.json", "refused.csv", "gates.c
 CALIBRATION = "calibration.toml"
 _KEY = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _LOG_END = 4000
+_LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +103,16 @@ class Batch:
 
     def specimen_lists(self) -> list[Path]:
         """Those of them that are lists of specimens."""
-        return [path for path in self.files() if path.suffix.lower() == ".csv" and _loads(load_specimens, path)]
+        return [path for path in self._tables() if _loads(load_specimens, path)]
 
     def certificate_files(self) -> list[Path]:
         """Those of them that hold certificates."""
-        tables = (path for path in self.files() if path.suffix.lower() in (".toml", ".csv"))
-        return [path for path in tables if _loads(load_certificates, path)]
+        documents = (path for path in self.files() if path.suffix.lower() == ".toml")
+        return [path for path in (*documents, *self._tables()) if _loads(load_certificates, path)]
+
+    def _tables(self) -> list[Path]:
+        """Tables with a column specimen; all others are spectra, of which there may be thousands."""
+        return [path for path in self.files() if path.suffix.lower() == ".csv" and "specimen" in _first_line(path)]
 
     def refusals(self) -> list[dict[str, str]]:
         """Rows of refused.csv: path, specimen, reason, remedy; empty before the end."""
@@ -130,6 +135,12 @@ class Batch:
             return self.log.read_text(encoding="utf-8", errors="replace")[-_LOG_END:].strip()
         except FileNotFoundError:
             return ""
+
+
+def _first_line(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        line = stream.readline(_LONGEST_LINE)
+    return "" if line.startswith("#") else line
 
 
 def _loads(load: Any, path: Path) -> bool:
