@@ -138,7 +138,9 @@ def evidence(
 
 
 def _over_first_term(jacobian: FloatArray, values: FloatArray, names: list[str], shapes: Sequence[str]) -> None:
-    """From counts of each background term to ratios over the first, in place."""
+    """From counts of each background term to ratios over the first, in place; clipped backgrounds have no terms."""
+    if "continuum:0" not in names:
+        return
     first = names.index("continuum:0")
     terms = [names.index(n) for n in shapes if n.startswith("continuum:") and n in names]
     jacobian[first] += (values[terms] / values[first]) @ jacobian[terms]
