@@ -1,17 +1,20 @@
 """How many spectra a batch does: through the whole chain, and through the engine around it alone.
 
-    python benchmarks/batch_speed.py [--spectra 100000] [--files 5000] [--chain 8] [--jobs 2] [--json FILE]
+    python benchmarks/batch_speed.py [--spectra 100000] [--files 5000] [--jobs 2] [--json FILE]
 
-stack_per_s          spectra of an HDF5 stack (2 048 channels) per second through the whole chain: reading, fit, matrix,
-                     record in the ledger; measured with --chain specimens, the chain being much slower than the engine
-folder_per_s         the same for a folder of CSV files
-machinery_stack_per_s, machinery_folder_per_s
-                     the same with a stand-in for fit and matrix that returns 24 components at once: reading, keys,
-                     worker processes, chain of records, tables; what the chain could reach at most
-machinery_main_ms    processor time of the main process per spectrum of the stack, in ms: independent of other load
-tables_per_s         assays.csv from the ledger, specimens per second
-peak_mb              largest memory of this process and of one worker together, stand-in, whole stack
-dask_speedup         two workers of a local dask cluster against one; stand-in with 20 ms of computing per spectrum
+The whole chain: reading, fit with Poisson likelihood and covariance, matrix correction with secondary excitation of
+each specimen, uncertainty, limits and verdict, record in the ledger, assays.csv. The spectra are simulated, of a drill
+core whose contents wander by a twentieth, 12 components by one condition (methods/iron-ore-scanner-edxrf.toml).
+
+stack_per_s          spectra of an HDF5 stack (2 048 channels) per second
+stack_cpu_ms         processor time of all processes per spectrum, in ms: this does not depend on other load
+folder_per_s, folder_cpu_ms
+                     the same for a folder of CSV files
+peak_mb              largest memory of all processes together (proportional set size) in either of the two
+dask_speedup         two workers of a local dask cluster against one, the same chain
+machinery_stack_per_s, machinery_main_ms
+                     the engine with a stand-in for fit and matrix; processor time of the main process, in ms
+largest_difference   from the assays of single spectra, in standard uncertainties
 """
 
 from __future__ import annotations
@@ -25,50 +28,44 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from threading import Event, Thread
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-from _standin import StandIn, spectrum_of, stand_in_task, write_stack
+import numpy as np
+from _standin import StandIn, stand_in_task, write_stack
 
-from xrfree.assay import Assay
-from xrfree.batch.assaying import Book, Chain, Tally, Task, record_batch, recorded_assays
-from xrfree.batch.catalogue import catalogue, read_inputs
+from xrfree.batch.assaying import BLOCK, Book, Chain, ChainTogether, Tally, Task, record_batch, recorded_assays
+from xrfree.batch.catalogue import catalogue
 from xrfree.batch.cluster import Cluster
 from xrfree.batch.identity import procedure_identity
-from xrfree.batch.inputs import find_inputs
 from xrfree.batch.workers import Crew, Processes, ThisProcess
-from xrfree.documents.calibration import load_calibration
+from xrfree.closure import whole_composition
+from xrfree.composition import Composition
+from xrfree.documents.assays import assay_of
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.method import load_method
 from xrfree.documents.shipped import shipped_path
-from xrfree.documents.specimens import load_specimens
 from xrfree.ledger.store import Ledger
 from xrfree.quantification import prepare
-from xrfree.readers import write_hdf5
+from xrfree.readers import read_stack, write_hdf5
 from xrfree.report.tables import write_tables
-from xrfree.specimen import Specimen
-from xrfree.spectrum import Measurement
+from xrfree.simulation import expected_counts
+from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spectrum
 
+LIVE_S = 30.0
+MEAN = {
+    "Fe": 0.40, "Ca": 0.06, "Ti": 0.004, "V": 0.001, "Cr": 0.0005, "Mn": 0.01,
+    "Ba": 0.02, "La": 0.012, "Ce": 0.02, "Pr": 0.002, "Nd": 0.007, "Sm": 0.0007,
+}  # fmt: skip
 CHANNELS = 2048
 COMPONENTS = ("La", "Ce", "Pr", "Nd", "Sm", "Nb", "Fe", *(f"E{i}" for i in range(17)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Burning:
-    """A stand-in that computes for a while, as a fit would."""
-
-    seconds: float
-
-    def __call__(self, measurement: Measurement, specimen: Specimen, /) -> Assay:
-        """The stand-in's assay, after so much time of the processor."""
-        end = time.process_time() + self.seconds
-        while time.process_time() < end:
-            sum(range(1000))
-        assay: Assay = StandIn()(measurement, specimen)
-        return assay
 
 
 def _run(files: list[Path], task: Task, place: Path, crew: Crew) -> tuple[float, Tally]:
@@ -81,72 +78,169 @@ def _run(files: list[Path], task: Task, place: Path, crew: Crew) -> tuple[float,
     return time.perf_counter() - start, tally
 
 
-def machinery(folder: Path, spectra: int, files: int, jobs: int) -> dict[str, float]:
+class Memory(Thread):
+    """Looks at the memory of this process and its children, several times a second."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_mb, self._ended = 0.0, Event()
+
+    def run(self) -> None:
+        """Look until the end."""
+        while not self._ended.wait(0.2):
+            self.peak_mb = max(self.peak_mb, sum(map(_proportional_mb, _family(os.getpid()))))
+
+    def end(self) -> float:
+        """The largest sum, MB."""
+        self._ended.set()
+        self.join()
+        return self.peak_mb
+
+
+def _family(number: int) -> list[int]:
+    """A process and all that it started."""
+    found = [number]
+    for task in Path(f"/proc/{number}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in task.read_text().split():
+                found += _family(int(child))
+    return found
+
+
+def _proportional_mb(number: int) -> float:
+    with suppress(OSError):
+        for line in Path(f"/proc/{number}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return float(line.split()[1]) / 1024.0
+    return 0.0
+
+
+def machinery(folder: Path, spectra: int, jobs: int) -> dict[str, float]:
     """The engine without physics."""
     task = stand_in_task(StandIn(components=COMPONENTS))
-    write_stack(folder / "stack.h5", spectra, CHANNELS, distinct=500)
-    crew: Crew = Processes(jobs) if jobs > 1 else ThisProcess()
+    write_stack(folder / "engine.h5", spectra, CHANNELS, distinct=500)
     busy = time.process_time()
-    seconds, tally = _run([folder / "stack.h5"], task, folder / "stack.sqlite", crew)
+    seconds, tally = _run([folder / "engine.h5"], task, folder / "engine.sqlite", _crew(jobs))
     busy = time.process_time() - busy
     assert len(tally.numbers) == spectra
-    figures = {"machinery_stack_per_s": spectra / seconds, "machinery_main_ms": 1000.0 * busy / spectra}
-    start = time.perf_counter()
-    with Ledger(folder / "stack.sqlite") as ledger:
-        write_tables(folder, recorded_assays(ledger, sorted(tally.numbers.values())), json_too=False)
-    figures["tables_per_s"] = spectra / (time.perf_counter() - start)
-    usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    figures["peak_mb"] = sum(usage) / 1024.0
-    write_folder(folder / "csv", files)
-    paths = sorted((folder / "csv").iterdir())
-    seconds, tally = _run(paths, task, folder / "folder.sqlite", crew)
-    assert len(tally.numbers) == files
-    return {**figures, "machinery_folder_per_s": files / seconds}
+    return {"machinery_stack_per_s": spectra / seconds, "machinery_main_ms": 1000.0 * busy / spectra}
 
 
-def write_folder(folder: Path, files: int) -> None:
+def _crew(jobs: int) -> Crew:
+    return Processes(jobs) if jobs > 1 else ThisProcess()
+
+
+def _chain_task() -> Task:
+    method = load_method(shipped_path("methods", "iron-ore-scanner-edxrf.toml"))
+    instrument = load_instrument(shipped_path("fitted", "example-edxrf.toml"))
+    prepared = prepare(method, instrument)
+    return Task(
+        quantification=Chain(prepared=prepared),
+        together=ChainTogether(prepared=prepared),
+        method=method,
+        procedure=procedure_identity(method, instrument, None),
+    )
+
+
+def core(task: Task, n_spectra: int, *, places: int = 200) -> Iterator[Measurement]:
+    """Spectra along a drill core, each with noise of its own."""
+    assert isinstance(task.quantification, Chain)
+    assert task.method.specimen is not None
+    prepared, powder = task.quantification.prepared, task.method.specimen
+    condition = prepared.instrument.conditions["low"]
+    rng, deviation = np.random.default_rng(7), np.zeros(len(MEAN))
+    for place in range(places):
+        deviation = 0.9 * deviation + np.sqrt(1.0 - 0.9**2) * rng.standard_normal(deviation.size)
+        contents = {e: w * float(np.exp(0.05 * d)) for (e, w), d in zip(MEAN.items(), deviation, strict=True)}
+        whole = whole_composition(contents, powder, task.method.unseen, prepared.elements)
+        expected = expected_counts(
+            Composition(elements=prepared.elements, mass_fraction=whole),
+            powder,
+            prepared.instrument,
+            "low",
+            live_time_s=LIVE_S,
+            n_channels=CHANNELS,
+        )
+        for number in range(place * n_spectra // places, (place + 1) * n_spectra // places):
+            spectrum = Spectrum(
+                counts=np.random.default_rng(number).poisson(expected),
+                live_time_s=LIVE_S,
+                real_time_s=1.1 * LIVE_S,
+                energy_scale=EnergyScale(zero_kev=condition.energy_zero_kev, gain_kev=condition.energy_gain_kev),
+                condition=ExcitationCondition(name="low"),
+            )
+            yield Measurement(specimen=f"P{number}", spectra={"low": spectrum})
+
+
+def write_folder(folder: Path, measurements: Iterable[Measurement]) -> None:
     """CSV files as spectrometers export them."""
     folder.mkdir()
-    head = "# condition: low\n# live_time_s: 10\n# real_time_s: 11\n# energy_zero_kev: 0\n# energy_gain_kev: 0.01\n"
-    bodies = ["\n".join(f"{i},{n}" for i, n in enumerate(spectrum_of(k, CHANNELS).counts.tolist())) for k in range(50)]
-    for i in range(files):
-        text = f"# specimen: P{i}\n# file: {i}\n{head}channel,counts\n{bodies[i % 50]}\n"
-        (folder / f"P{i}.csv").write_text(text, encoding="utf-8")
+    for measurement in measurements:
+        spectrum = measurement.spectra["low"]
+        scale = spectrum.energy_scale
+        head = (
+            f"# specimen: {measurement.specimen}\n# condition: low\n# live_time_s: {spectrum.live_time_s}\n"
+            f"# real_time_s: {spectrum.real_time_s}\n# energy_zero_kev: {scale.zero_kev}\n"
+            f"# energy_gain_kev: {scale.gain_kev}\nchannel,counts\n"
+        )
+        rows = "\n".join(f"{i},{n}" for i, n in enumerate(spectrum.counts.tolist()))
+        (folder / f"{measurement.specimen}.csv").write_text(f"{head}{rows}\n", encoding="utf-8")
 
 
-def chain(folder: Path, specimens: int, jobs: int) -> dict[str, float]:
-    """The whole chain on the example spectra, each many times under other names."""
-    method = load_method(shipped_path("methods", "iron-ore-edxrf.toml"))
-    instrument = load_instrument(shipped_path("fitted", "example-edxrf.toml"))
-    calibration = load_calibration(shipped_path("fitted", "iron-ore-edxrf.toml"))
-    demo = shipped_path("spectra", "demo")
-    entries = load_specimens(demo / "specimens.csv")
-    known = read_inputs(find_inputs([demo], exclude=[demo / "specimens.csv"])).measurements
-    known = tuple(m for m in known if m.specimen.startswith("laterite"))
-    named = [replace(known[i % len(known)], specimen=f"P{i}") for i in range(specimens)]
-    write_hdf5(folder / "chain.h5", named)
-    task = Task(
-        quantification=Chain(prepared=prepare(method, instrument, calibration)),
-        method=method,
-        procedure=procedure_identity(method, instrument, calibration),
-        specimens={f"P{i}": entries[known[i % len(known)].specimen] for i in range(specimens)},
+def chain(folder: Path, spectra: int, files: int, jobs: int) -> dict[str, float]:
+    """The whole chain, from files to ledger and table."""
+    task = _chain_task()
+    write_hdf5(folder / "core.h5", core(task, spectra))
+    write_folder(folder / "csv", core(task, files))
+    warm = replace(task, procedure="warm")
+    write_hdf5(folder / "warm.h5", core(task, 64, places=2))
+    _run([folder / "warm.h5"], warm, folder / "warm.sqlite", _crew(jobs))
+    figures = {}
+    memory = Memory()
+    memory.start()
+    for name, inputs, n in (
+        ("stack", [folder / "core.h5"], spectra),
+        ("folder", sorted((folder / "csv").iterdir()), files),
+    ):
+        busy, start = _busy_s(), time.perf_counter()
+        _, tally = _run(inputs, task, folder / f"{name}.sqlite", _crew(jobs))
+        assert len(tally.numbers) == n
+        with Ledger(folder / f"{name}.sqlite") as ledger:
+            write_tables(folder, recorded_assays(ledger, sorted(tally.numbers.values())), json_too=False)
+        figures[f"{name}_per_s"] = n / (time.perf_counter() - start)
+        figures[f"{name}_cpu_ms"] = 1000.0 * (_busy_s() - busy) / n
+    return {**figures, "peak_mb": memory.end(), "largest_difference": _largest_difference(task, folder)}
+
+
+def _busy_s() -> float:
+    """Processor time of this process and of its children that have ended."""
+    return sum(
+        r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     )
-    crew: Crew = Processes(jobs) if jobs > 1 else ThisProcess()
-    n_spectra = sum(len(m.spectra) for m in named)
-    warm = Task(quantification=task.quantification, method=method, procedure="warm", specimens=task.specimens)
-    _run([folder / "chain.h5"], warm, folder / "warm.sqlite", crew)
-    seconds, _ = _run([folder / "chain.h5"], task, folder / "chain.sqlite", crew)
-    return {"stack_per_s": n_spectra / seconds, "chain_specimens_per_s": specimens / seconds}
+
+
+def _largest_difference(task: Task, folder: Path) -> float:
+    """Of some assays in the ledger from those of the single path, in standard uncertainties."""
+    assert task.method.specimen is not None
+    largest = 0.0
+    with Ledger(folder / "stack.sqlite") as ledger:
+        for measurement in islice(read_stack(folder / "core.h5"), 0, 400, 40):
+            record = next(ledger.records(kind="result", subject=measurement.specimen))
+            one, found = task.quantification(measurement, task.method.specimen), assay_of(record.data)
+            off = np.abs(found.mass_fraction - one.mass_fraction) / one.standard_uncertainty
+            largest = max(largest, float(off.max()))
+    assert largest < 0.1, f"blocks differ from single spectra by {largest} standard uncertainties"
+    return largest
 
 
 def dask(folder: Path, spectra: int) -> dict[str, float]:
     """One against two workers; and the same results as without a cluster."""
-    write_stack(folder / "dask.h5", spectra, 128, distinct=spectra)
-    task = stand_in_task(Burning(seconds=0.02))
+    task = _chain_task()
+    write_hdf5(folder / "dask.h5", core(task, spectra))
     rates = []
     for jobs in (1, 2):
         seconds, _ = _run([folder / "dask.h5"], task, folder / f"dask{jobs}.sqlite", _Warm(jobs))
-        rates.append(spectra / (seconds - _Warm.starting_s))
+        rates.append((spectra - BLOCK) / (seconds - _Warm.starting_s))
     _run([folder / "dask.h5"], task, folder / "alone.sqlite", ThisProcess())
     contents = []
     for name in ("dask1", "dask2", "alone"):
@@ -157,7 +251,7 @@ def dask(folder: Path, spectra: int) -> dict[str, float]:
 
 
 class _Warm(Cluster):
-    """A local cluster whose start is timed apart: sites start theirs once."""
+    """A local cluster whose start and first block are timed apart: sites start theirs once."""
 
     starting_s = 0.0
 
@@ -165,7 +259,7 @@ class _Warm(Cluster):
         super().__init__("local", jobs=jobs)
 
     def results(self, function, items):  # type: ignore[no-untyped-def]
-        """As in `Cluster`; the time until the first result counts as start."""
+        """As in `Cluster`; the time until the first block is there counts as start."""
         start = time.perf_counter()
         for i, pair in enumerate(super().results(function, items)):
             if i == 0:
@@ -178,18 +272,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spectra", type=int, default=100_000)
     parser.add_argument("--files", type=int, default=5000)
-    parser.add_argument("--chain", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     try:
-        figures = machinery(folder, arguments.spectra, arguments.files, arguments.jobs)
-        figures |= chain(folder, arguments.chain, arguments.jobs)
-        # Reading a file is the only difference between a folder and a stack.
-        extra_s = 1.0 / figures["machinery_folder_per_s"] - 1.0 / figures["machinery_stack_per_s"]
-        figures["folder_per_s"] = 1.0 / (1.0 / figures["stack_per_s"] + max(extra_s, 0.0))
-        figures |= dask(folder, 400)
+        figures = chain(folder, arguments.spectra, arguments.files, arguments.jobs)
+        figures |= dask(folder, min(arguments.spectra, 16 * BLOCK))
+        figures |= machinery(folder, min(arguments.spectra, 10_000), arguments.jobs)
     finally:
         shutil.rmtree(folder)
     for name, value in figures.items():

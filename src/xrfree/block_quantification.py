@@ -63,6 +63,8 @@ SUSPICIOUS = 5.0
 `fit.residual.LEAST_SIGNIFICANCE` on."""
 LIVE_TIMES = 0.2
 """Relative difference of live times within a block: what is expected of background and tube lines grows with them."""
+OTHER_BACKGROUND = 0.2
+"""Relative difference of a background from the mean that makes a spectrum a different one."""
 STRAYED = 5e-3
 """Content (kg/kg) of any other element that makes a spectrum a different one."""
 _STEP = 0.02
@@ -325,7 +327,7 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         values=fit.values,
         uncertainties=fit.standard_uncertainty,
         reduced_deviance=fit.reduced_deviance,
-        good=good & ~_suspicious(reference, fit, table, seconds),
+        good=good & ~_suspicious(reference, fit, table, seconds) & _like_the_mean(fit),
         areas=fit.area * reference.unit,
         covariance=covariance,
         sigma=np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0)),
@@ -333,6 +335,13 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         live_time_s=seconds,
         survival=np.exp(-response.pulse_pair_time_s * counts / seconds),
     )
+
+
+def _like_the_mean(fit: BlockFit) -> NDArray[np.bool_]:
+    """Whether the background is about as high as the others', which its shape is expected in proportion to."""
+    first = fit.values[:, fit.names.index("continuum:0")]
+    mean = np.nanmean(first)
+    return np.asarray(np.abs(first - mean) <= OTHER_BACKGROUND * abs(mean))
 
 
 @np.errstate(all="ignore")
