@@ -48,7 +48,6 @@ def drawn(seed: int, n: int) -> list[Evidence]:
         truth = np.concatenate([area, [DEVIATION], shape])
         found.append(
             Evidence(
-                material=f"S{k}",
                 names=NAMES,
                 centre=truth + np.linalg.cholesky(covariance) @ generator.standard_normal(truth.size),
                 score=np.zeros(truth.size),

@@ -96,14 +96,22 @@ def calibrate(
 
     Raises CalibrationError when no line group is determined by two standards.
     """
-    found, current = None, prepared
-    for _ in range(LESSONS):
-        standards = [_fitted(s, m, certificates, specimens, current) for s, m in measurements.items()]
-        found = _calibration(name, standards, current)
-        current = with_calibration(prepared, found)
-    if found is None:
-        raise CalibrationError("there is nothing to calibrate with")
-    return found
+    current = prepared
+    for _ in range(LESSONS - 1):
+        current = with_calibration(prepared, _lesson_of(measurements, certificates, specimens, current, name))
+    return _lesson_of(measurements, certificates, specimens, current, name)
+
+
+def _lesson_of(
+    measurements: Mapping[str, Measurement],
+    certificates: Mapping[str, ReferenceMaterial],
+    specimens: Mapping[str, Specimen],
+    prepared: Prepared,
+    name: str,
+) -> Calibration:
+    """Fit all standards with what is known so far, and learn from them."""
+    standards = [_fitted(s, m, certificates, specimens, prepared) for s, m in measurements.items()]
+    return _calibration(name, standards, prepared)
 
 
 def _fitted(

@@ -59,7 +59,6 @@ class Evidence:
     strength : modelled strength of each line group; content : certified mass fraction and its standard uncertainty.
     """
 
-    material: str
     names: tuple[str, ...]
     centre: FloatArray
     score: FloatArray
@@ -95,7 +94,6 @@ def shape_names(background_terms: int) -> tuple[str, ...]:
 
 
 def evidence(
-    material: str,
     fit: RegionFit,
     *,
     strength: Mapping[str, float],
@@ -126,7 +124,6 @@ def evidence(
     solve = _solver(information[np.ix_(other, other)])
     across = information[np.ix_(other, own)]
     return Evidence(
-        material=material,
         names=tuple(names[own].tolist()),
         centre=values[own],
         score=score[own] - across.T @ solve(score[other]),
