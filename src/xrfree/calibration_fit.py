@@ -38,7 +38,8 @@ FEWEST_STANDARDS = 2
 LEAST_SIGNIFICANT = 4.0
 """A line group is calibrated when at least one standard shows it with this many standard uncertainties."""
 LESSONS = 2
-"""How often the standards are fitted and learned from: the second fit starts from what the first one taught."""
+"""How often the standards are fitted and learned from. The second fit starts from what the first one taught; what is
+learned starts from what was known without the standards, which would else count twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,22 +97,12 @@ def calibrate(
 
     Raises CalibrationError when no line group is determined by two standards.
     """
-    current = prepared
+    known = prepared
     for _ in range(LESSONS - 1):
-        current = with_calibration(prepared, _lesson_of(measurements, certificates, specimens, current, name))
-    return _lesson_of(measurements, certificates, specimens, current, name)
-
-
-def _lesson_of(
-    measurements: Mapping[str, Measurement],
-    certificates: Mapping[str, ReferenceMaterial],
-    specimens: Mapping[str, Specimen],
-    prepared: Prepared,
-    name: str,
-) -> Calibration:
-    """Fit all standards with what is known so far, and learn from them."""
-    standards = [_fitted(s, m, certificates, specimens, prepared) for s, m in measurements.items()]
-    return _calibration(name, standards, prepared)
+        fitted = [_fitted(s, m, certificates, specimens, known) for s, m in measurements.items()]
+        known = with_calibration(prepared, _calibration(name, fitted, prepared))
+    fitted = [_fitted(s, m, certificates, specimens, known) for s, m in measurements.items()]
+    return _calibration(name, fitted, prepared)
 
 
 def _fitted(
@@ -218,7 +209,7 @@ def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tup
 
 def _evidence(standard: _Standard, region: Region, places: Mapping[str, str], shapes: Sequence[str]) -> Evidence:
     strength = {group: standard.strength[element] for element, group in places.items()}
-    return evidence(standard.material, standard.fit(region), strength=strength, content=standard.content, shapes=shapes)
+    return evidence(standard.fit(region), strength=strength, content=standard.content, shapes=shapes)
 
 
 def _is_determined(element: str, standards: Sequence[_Standard]) -> bool:
