@@ -16,7 +16,8 @@ from xrfree.closure import whole_composition
 from xrfree.composition import Composition
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.method import load_method
-from xrfree.quantification import Prepared, prepare, quantify
+from xrfree.method import LaboratoryUncertainty
+from xrfree.quantification import PARTS_OF_FIT, Prepared, prepare, quantify
 from xrfree.simulation import expected_counts
 from xrfree.specimen import Specimen
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spectrum
@@ -125,6 +126,24 @@ def test_the_numbers_of_the_single_path(
         assert set(block.budget) == set(one.budget)
 
 
+def test_every_part_of_the_budget_is_that_of_the_single_path(prepared: Prepared, powder: Specimen) -> None:
+    stated = LaboratoryUncertainty(preparation=0.004, drift=0.002, loss_on_ignition=0.01)
+    told = replace(prepared, method=replace(prepared.method, uncertainty=stated))
+    ore = measured(prepared, powder, MEAN, *range(200, 200 + FEWEST + 2))
+    specimens = [replace(powder, loss_on_ignition=0.02 + 0.002 * k) for k in range(len(ore) - 1)] + [powder]
+    block = quantify_alike(ore, told, specimens)
+    assert len(block) >= FEWEST
+    for i in (0, 5, len(ore) - 1):
+        one = quantify(ore[i], told, specimens[i])
+        assert list(block[i].budget) == list(one.budget)
+        assert {*PARTS_OF_FIT, "calibration", "preparation", "drift", "matrix"} <= set(one.budget)
+        for part, u in one.budget.items():
+            off = np.abs(block[i].budget[part] ** 2 - u**2)
+            # A tenth of the part's variance. Line ratios that are held in a block make 1 % of all variance.
+            assert np.all(off <= np.maximum(0.1 * u**2, 0.02 * one.standard_uncertainty**2)), part
+        assert one.budget["matrix"].any() == (specimens[i].loss_on_ignition is not None)
+
+
 def test_truth_lies_within_the_uncertainties(found: dict[int, Assay], stack: list[Measurement]) -> None:
     rng = np.random.default_rng(1)
     truth = [{e: w * float(np.exp(SPREAD * rng.standard_normal())) for e, w in MEAN.items()} for _ in range(N_ORE)]
@@ -133,7 +152,8 @@ def test_truth_lies_within_the_uncertainties(found: dict[int, Assay], stack: lis
         if int(assay.specimen[1:]) < N_ORE:
             true = np.array([truth[int(assay.specimen[1:])][e] for e in assay.analytes])
             n = len(assay.analytes)
-            pulls.append((assay.mass_fraction[:n] - true) / assay.budget["counting"][:n])
+            by_counts = np.hypot(assay.budget["counting"], assay.budget["background"])[:n]
+            pulls.append((assay.mass_fraction[:n] - true) / by_counts)
         assert i < len(stack)
     # 100 pulls: standard deviation 1 within 4 of its own.
     assert np.std(pulls) == pytest.approx(1.0, abs=4.0 / np.sqrt(2.0 * np.size(pulls)))

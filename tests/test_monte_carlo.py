@@ -1,26 +1,37 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from runpy import run_path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from xrfree import monte_carlo
+from xrfree.documents.instrument import load_instrument
+from xrfree.documents.method import load_method
+from xrfree.documents.shipped import shipped_path
 from xrfree.errors import DomainError, FitError
 from xrfree.fit import JointPrior
-from xrfree.monte_carlo import monte_carlo_assay, redrawn, redrawn_counts
-from xrfree.specimen import Specimen, SpecimenForm
+from xrfree.instrument import Instrument
+from xrfree.method import LaboratoryUncertainty, Method
+from xrfree.monte_carlo import monte_carlo_assay, redrawn, redrawn_counts, redrawn_specimen
+from xrfree.quantification import quantified_groups
+from xrfree.specimen import Fusion, Specimen, SpecimenForm
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spectrum
 
 make_assay = run_path(str(Path(__file__).parent / "handmade.py"))["make_assay"]
 POWDER = Specimen(form=SpecimenForm.PRESSED_POWDER, density_g_cm3=3.0, thickness_cm=0.5)
+METHOD = load_method(shipped_path("methods", "iron-ore-edxrf.toml"))
+INSTRUMENT = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
+GROUPS = quantified_groups(METHOD)
+N = len(GROUPS)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The part of a preparation that is redrawn, for one element."""
+    """The part of a preparation that is redrawn."""
 
     log_sensitivity: np.ndarray
     blank: np.ndarray
@@ -30,19 +41,20 @@ class Prepared:
     relative_scatter: np.ndarray
     absolute_scatter: np.ndarray
     ratio_prior: JointPrior | None = None
+    shapes: dict[str, JointPrior] = field(default_factory=dict)
+    method: Method = METHOD
+    instrument: Instrument = INSTRUMENT
 
 
-def prepared(**changes) -> Prepared:
-    nothing = {
-        "log_sensitivity": np.zeros(7),
-        "blank": np.zeros(7),
-        "sensitivity_covariance": np.zeros((7, 7)),
-        "blank_covariance": np.zeros((7, 7)),
-        "cross_covariance": np.zeros((7, 7)),
-        "relative_scatter": np.zeros(7),
-        "absolute_scatter": np.zeros(7),
-    }
+def prepared(**changes: Any) -> Prepared:
+    vectors = ("log_sensitivity", "blank", "relative_scatter", "absolute_scatter")
+    squares = ("sensitivity_covariance", "blank_covariance", "cross_covariance")
+    nothing = {**{name: np.zeros(N) for name in vectors}, **{name: np.zeros((N, N)) for name in squares}}
     return Prepared(**{**nothing, **changes})
+
+
+def stating(**uncertainties: float) -> Method:
+    return replace(METHOD, uncertainty=LaboratoryUncertainty(**uncertainties))
 
 
 def measurement(counts: int = 10_000) -> Measurement:
@@ -62,7 +74,9 @@ def chain(monkeypatch, make_assay):
 
     def quantify(measured, ready, specimen):
         total = float(measured.spectra["low"].counts.sum())
-        return make_assay(mass_fraction=total / 160_000 * 0.1 / np.exp(ready.log_sensitivity) - ready.blank)
+        loss = 1.0 - (specimen.loss_on_ignition or 0.0)
+        w = total / 160_000 * 0.1 / np.exp(ready.log_sensitivity) / loss - ready.blank
+        return make_assay(mass_fraction=w[:7])
 
     monkeypatch.setattr(monte_carlo, "quantify", quantify)
 
@@ -71,14 +85,18 @@ def chain(monkeypatch, make_assay):
     ("ready", "expected"),
     [
         (prepared(), 0.1 / np.sqrt(160_000)),
-        (prepared(sensitivity_covariance=np.eye(7) * 0.02**2), np.hypot(0.1 / 400, 0.1 * 0.02)),
-        (prepared(blank_covariance=np.eye(7) * 0.001**2), np.hypot(0.1 / 400, 0.001)),
-        (prepared(relative_scatter=np.full(7, 0.03)), np.hypot(0.1 / 400, 0.003)),
-        (prepared(absolute_scatter=np.full(7, 0.002)), np.hypot(0.1 / 400, 0.002)),
+        (prepared(sensitivity_covariance=np.eye(N) * 0.02**2), np.hypot(0.1 / 400, 0.1 * 0.02)),
+        (prepared(blank_covariance=np.eye(N) * 0.001**2), np.hypot(0.1 / 400, 0.001)),
+        (prepared(relative_scatter=np.full(N, 0.03)), np.hypot(0.1 / 400, 0.003)),
+        (prepared(absolute_scatter=np.full(N, 0.002)), np.hypot(0.1 / 400, 0.002)),
+        (prepared(method=stating(preparation=0.03)), np.hypot(0.1 / 400, 0.003)),
+        (prepared(method=stating(drift=0.03)), np.hypot(0.1 / 400, 0.003)),
+        (prepared(method=stating(loss_on_ignition=0.03)), np.hypot(0.1 / 400, 0.003)),
     ],
 )
 def test_every_input_is_redrawn(chain, ready, expected):
-    found = monte_carlo_assay(measurement(), ready, POWDER, trials=2000, seed=1)
+    ignited = replace(POWDER, loss_on_ignition=0.0)
+    found = monte_carlo_assay(measurement(), ready, ignited, trials=2000, seed=1)
     # 2000 draws know a standard deviation to 1.6 %; four of them, for each of seven components.
     np.testing.assert_allclose(found.standard_uncertainty, expected, rtol=0.064)
     assert found.own_uncertainty == pytest.approx(0.0158, abs=1e-4)
@@ -86,24 +104,56 @@ def test_every_input_is_redrawn(chain, ready, expected):
 
 def test_correlation_of_sensitivity_and_blank_is_kept():
     generator = np.random.default_rng(2)
-    cross = np.diag(np.full(7, -0.9 * 0.02 * 0.001))
+    cross = np.diag(np.full(N, -0.9 * 0.02 * 0.001))
     ready = prepared(
-        sensitivity_covariance=np.eye(7) * 0.02**2, blank_covariance=np.eye(7) * 0.001**2, cross_covariance=cross
+        sensitivity_covariance=np.eye(N) * 0.02**2, blank_covariance=np.eye(N) * 0.001**2, cross_covariance=cross
     )
     draws = [redrawn(ready, generator) for _ in range(2000)]
     r = np.corrcoef([d.log_sensitivity[0] for d in draws], [d.blank[0] for d in draws])[0, 1]
     assert r == pytest.approx(-0.9, abs=0.02)
 
 
-def test_line_ratios_are_redrawn_and_counts_stay_whole():
+def test_line_ratios_and_shapes_are_redrawn_and_counts_stay_whole():
     prior = JointPrior(names=("a", "b"), mean=np.zeros(2), covariance=np.diag([0.01**2, 0.0]))
     generator = np.random.default_rng(3)
-    drawn = redrawn(prepared(ratio_prior=prior), generator).ratio_prior
-    assert drawn.mean[0] != 0.0
-    assert drawn.mean[1] == 0.0
+    drawn = redrawn(prepared(ratio_prior=prior, shapes={"band": prior}), generator)
+    for known in (drawn.ratio_prior, drawn.shapes["band"]):
+        assert known.mean[0] != 0.0
+        assert known.mean[1] == 0.0
+    assert drawn.ratio_prior.mean[0] != drawn.shapes["band"].mean[0]
     again = redrawn_counts(measurement(), generator).spectra["low"].counts
     assert again.dtype == np.int64
     assert abs(again.sum() - 160_000) < 5 * 400
+
+
+def test_escape_and_pile_up_are_redrawn():
+    generator = np.random.default_rng(4)
+    response = replace(INSTRUMENT.responses["low"], pulse_pair_time_s=2e-7, pile_up_relative_uncertainty=0.1)
+    ready = prepared(instrument=replace(INSTRUMENT, responses={**INSTRUMENT.responses, "low": response}))
+    drawn = [redrawn(ready, generator).instrument.responses["low"] for _ in range(2000)]
+    # 2000 draws know a standard deviation to 1.6 %: four of them.
+    assert np.std([r.pulse_pair_time_s for r in drawn]) == pytest.approx(2e-8, rel=0.064)
+    u = response.escape_scale * response.escape_relative_uncertainty
+    assert np.std([r.escape_scale for r in drawn]) == pytest.approx(u, rel=0.064)
+
+
+def test_drift_is_that_of_a_condition():
+    drawn = redrawn(prepared(method=stating(drift=0.01)), np.random.default_rng(5)).log_sensitivity
+    by_condition: dict[str, set[float]] = {}
+    for (region, _), moved in zip(GROUPS.values(), drawn.tolist(), strict=True):
+        by_condition.setdefault(region.condition, set()).add(moved)
+    assert sorted(map(len, by_condition.values())) == [1, 1]
+    assert by_condition["low"] != by_condition["high"]
+
+
+def test_flux_is_weighed_again_and_an_unknown_ignition_loss_stays_unknown():
+    generator = np.random.default_rng(6)
+    record = Fusion(flux=(("Li2B4O7", 1.0),), sample_g=1.0, flux_g=10.0, ignited_mass_per_g_sample=0.95)
+    bead = Specimen(form=SpecimenForm.FUSED_BEAD, density_g_cm3=2.4, thickness_cm=0.3, fusion=record)
+    stated = LaboratoryUncertainty(dilution=0.001, loss_on_ignition=0.01)
+    drawn = [redrawn_specimen(bead, stated, generator).fusion.flux_g for _ in range(2000)]
+    assert np.std(drawn) == pytest.approx(0.01, rel=0.064)
+    assert redrawn_specimen(POWDER, stated, generator) == POWDER
 
 
 def test_the_same_seed_gives_the_same_draws(chain):

@@ -54,6 +54,9 @@ class NetAreas(Shown):
 
     groups : line groups ("La L"), each with one area.
     area : shape (n,), counts; covariance : shape (n, n), counts².
+    counting_covariance, response_covariance : shape (n, n), parts of `covariance`: what it would be if all but the
+        areas were known, and what the priors of line ratios, escape, pile-up and background leave open. The rest
+        comes from finding these in the same counts; without the second part, it is what repeated counting scatters by.
     variance_at_zero : shape (n,), variance each area would have if its true value were 0.
     live_time_s : of the spectrum.
     survival : share of counts that pile-up leaves in its line.
@@ -65,6 +68,8 @@ class NetAreas(Shown):
     groups: tuple[str, ...]
     area: FloatArray
     covariance: FloatArray
+    counting_covariance: FloatArray
+    response_covariance: FloatArray
     variance_at_zero: FloatArray
     live_time_s: float
     survival: float
@@ -77,7 +82,9 @@ class NetAreas(Shown):
     def __post_init__(self) -> None:
         """Check shapes and freeze."""
         n = len(self.groups)
-        for name, shape in (("area", (n,)), ("covariance", (n, n)), ("variance_at_zero", (n,))):
+        squares = ("covariance", "counting_covariance", "response_covariance")
+        shapes = {"area": (n,), **dict.fromkeys(squares, (n, n)), "variance_at_zero": (n,)}
+        for name, shape in shapes.items():
             array = np.array(getattr(self, name), dtype=np.float64)
             if array.shape != shape or not np.isfinite(array).all():
                 raise DomainError(

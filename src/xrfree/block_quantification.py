@@ -31,12 +31,14 @@ from xrfree.matrix.intensities import GroupIntensities
 from xrfree.method import Background, Method, Region, split_group
 from xrfree.quantification import (
     MATRIX_SHAPING,
+    PARTS_OF_FIT,
     CommonSolution,
     Prepared,
     basis_of,
     common_solution,
     contributions,
     limits,
+    moved_specimens,
     quantified_groups,
     recipe_of,
     region_priors,
@@ -134,12 +136,14 @@ def _kinds(measurements: Sequence[Measurement], method: Method, specimens: Seque
 class _Block:
     """Measurements of one kind.
 
+    specimens : of each; specimen : what they have in common, with the ignition loss of the first.
     groups : region and line group of each quantified element.
     counts, live_time_s : by condition, shapes (n, n_channels) and (n,).
     """
 
     measurements: Sequence[Measurement]
     prepared: Prepared
+    specimens: Sequence[Specimen]
     specimen: Specimen
     groups: dict[str, tuple[Region, str]]
     closure: Closure
@@ -165,6 +169,7 @@ def _block(measurements: Sequence[Measurement], prepared: Prepared, specimens: S
     return _Block(
         measurements=measurements,
         prepared=prepared,
+        specimens=specimens,
         specimen=specimens[0],
         groups=groups,
         closure=closure(tuple(groups), specimens, method.unseen, prepared.elements),
@@ -274,7 +279,8 @@ class _Fitted:
     """Fits of one region.
 
     groups, names : line groups, and all parameters; values, uncertainties : of these, shape (n, n_parameters).
-    areas, sigma : counts, shape (n, n_groups); covariance : shape (n, n_groups, n_groups).
+    areas, sigma : counts, shape (n, n_groups); covariance, counting_covariance, response_covariance : shape
+        (n, n_groups, n_groups).
     reduced_deviance, good, live_time_s, survival : of each spectrum, shape (n,); scale : its counts over the mean.
     """
 
@@ -284,6 +290,8 @@ class _Fitted:
     uncertainties: FloatArray
     areas: FloatArray
     covariance: FloatArray
+    counting_covariance: FloatArray
+    response_covariance: FloatArray
     sigma: FloatArray
     reduced_deviance: FloatArray
     good: NDArray[np.bool_]
@@ -320,7 +328,8 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
     )
     good = np.array([verdict is FitVerdict.GOOD for verdict in fit.verdicts])
     counts = table.sum(axis=1).astype(np.float64)
-    covariance = fit.covariance * np.outer(reference.unit, reference.unit)
+    per_area = np.outer(reference.unit, reference.unit)
+    covariance = fit.covariance * per_area
     return _Fitted(
         groups=fit.groups,
         names=fit.names,
@@ -330,6 +339,8 @@ def _fitted(block: _Block, some: IntArray, name: str, reference: BlockReference)
         good=good & ~_suspicious(reference, fit, table, seconds) & _like_the_mean(fit),
         areas=fit.area * reference.unit,
         covariance=covariance,
+        counting_covariance=fit.counting_covariance * per_area,
+        response_covariance=fit.response_covariance * per_area,
         sigma=np.sqrt(np.maximum(np.einsum("nii->ni", covariance), 0.0)),
         scale=counts / counts.mean(),
         live_time_s=seconds,
@@ -360,7 +371,7 @@ def _suspicious(
 class _Found:
     """Compositions of some measurements.
 
-    seen, strengths : shape (n, n_quantified); whole : shape (n, n_elements); response : M of `contributions`.
+    seen, strengths : shape (n, n_quantified); whole : shape (n, n_elements); coupling : M of `contributions`.
     areas : by region, shape (n, n_groups). rounds : how many it took.
     near : whether the reference is one for this measurement; settled : whether the rounds came to an end.
     """
@@ -368,7 +379,7 @@ class _Found:
     seen: FloatArray
     strengths: FloatArray
     whole: FloatArray
-    response: FloatArray
+    coupling: FloatArray
     areas: dict[str, FloatArray]
     rounds: int
     near: NDArray[np.bool_]
@@ -376,7 +387,7 @@ class _Found:
 
     def of(self, some: NDArray[np.bool_]) -> _Found:
         """The same of some of the measurements."""
-        own = ("seen", "strengths", "whole", "response", "near", "settled")
+        own = ("seen", "strengths", "whole", "coupling", "near", "settled")
         areas = {name: each[some] for name, each in self.areas.items()}
         return replace(self, areas=areas, **{name: getattr(self, name)[some] for name in own})
 
@@ -394,7 +405,7 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
     origin = reference.solution.whole
     seen = np.tile([reference.solution.seen[element] for element in block.groups], (some.size, 1))
     rate_sigma = _rates(block, fits, {name: each.sigma for name, each in fits.items()})
-    response = np.zeros((0, 0, 0))
+    coupling = np.zeros((0, 0, 0))
     for rounds in range(_MOST_ROUNDS):
         whole = completed.whole(seen)
         strengths = reference.expansion.strengths(whole)
@@ -406,8 +417,8 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
         per_strength = strengths * np.exp(prepared.log_sensitivity)
         target = np.clip(_rates(block, fits, areas) / per_strength - prepared.blank, -0.2, 1.0)
         if rounds in _NEW_SLOPES:
-            response = _response(block, completed, reference.expansion, seen, strengths)
-        step = np.linalg.solve(response, (target - seen)[:, :, None])[:, :, 0]
+            coupling = _coupling(block, completed, reference.expansion, seen, strengths)
+        step = np.linalg.solve(coupling, (target - seen)[:, :, None])[:, :, 0]
         seen = seen + step
         moved = np.abs(step) / np.maximum(rate_sigma / per_strength, 2e-3 * np.abs(seen))
         settled = np.all(moved < _SETTLED, axis=1)
@@ -421,7 +432,7 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
         seen=seen,
         strengths=strengths,
         whole=whole,
-        response=_response(block, completed, reference.expansion, seen, strengths),
+        coupling=_coupling(block, completed, reference.expansion, seen, strengths),
         areas=areas,
         rounds=rounds + 1,
         near=near,
@@ -444,7 +455,7 @@ def _rates(block: _Block, fits: dict[str, _Fitted], areas: dict[str, FloatArray]
     return np.array(columns).T
 
 
-def _response(
+def _coupling(
     block: _Block, completed: Closure, expansion: StrengthExpansion, seen: FloatArray, strengths: FloatArray
 ) -> FloatArray:
     """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j by forward differences, for elements that shape the matrix; shape (n, m, m)."""
@@ -472,8 +483,8 @@ def _stated(
     """Assays of what is near, settled and well fitted; together : with what it was fitted."""
     prepared, dilution = block.prepared, block.specimen.dilution
     unit = np.exp(prepared.log_sensitivity) * found.strengths
-    counting, misfit = _rate_covariance(block, fits, misfit=False), _rate_covariance(block, fits, misfit=True)
-    parts = contributions(counting, misfit, found.response, unit, found.seen, prepared)
+    moves = _moves(block, some, reference, found)
+    parts = contributions(_rate_covariances(block, fits), found.coupling, unit, found.seen, moves, prepared)
     covariance = np.sum(list(parts.values()), axis=0)
     at_zero = {name: _variances_at_zero(fits[name], each) for name, each in reference.regions.items()}
     decision, detection = limits(_rate_variance_at_zero(block, fits, at_zero), unit, prepared)
@@ -521,20 +532,37 @@ def _name(block: _Block, place: int) -> str:
     return block.measurements[place].specimen
 
 
-def _rate_covariance(block: _Block, fits: dict[str, _Fitted], *, misfit: bool) -> FloatArray:
-    """Covariance of the net rates, shape (n, m, m): of the counting, or what a reduced deviance above 1 adds."""
+def _moves(block: _Block, some: IntArray, reference: _Reference, found: _Found) -> list[tuple[FloatArray, FloatArray]]:
+    """What ignition loss and weighed flux change where they are uncertain: see `matrix_covariance`."""
+    prepared = block.prepared
+    specimens = [block.specimens[i] for i in some]
+    moved = [moved_specimens(specimen, prepared.method.uncertainty) for specimen in specimens]
+    if not any(moved):
+        return []
+    others = [changed[0] if changed else specimen for changed, specimen in zip(moved, specimens, strict=True)]
+    completed = closure(tuple(block.groups), others, prepared.method.unseen, prepared.elements)
+    by_strength = np.log(reference.expansion.strengths(completed.whole(found.seen)) / found.strengths)
+    by_dilution = np.array([o.dilution / s.dilution - 1.0 for o, s in zip(others, specimens, strict=True)])
+    return [(by_strength, by_dilution)]
+
+
+def _rate_covariances(block: _Block, fits: dict[str, _Fitted]) -> dict[str, FloatArray]:
+    """Covariance of the net rates by origin, shape (n, m, m) each; see `quantification.rate_covariances`."""
     groups = list(block.groups.values())
     n = next(iter(fits.values())).scale.size
-    covariance = np.zeros((n, len(groups), len(groups)))
+    found = {part: np.zeros((n, len(groups), len(groups))) for part in PARTS_OF_FIT}
     for name, each in fits.items():
         mine = [k for k, (region, _) in enumerate(groups) if region.name == name]
         index = [each.groups.index(groups[k][1]) for k in mine]
-        scale = np.maximum(each.reduced_deviance - 1.0, 0.0) if misfit else np.ones(n)
-        scale = scale / (each.live_time_s * each.survival) ** 2
-        covariance[np.ix_(range(n), mine, mine)] = (
-            each.covariance[np.ix_(range(n), index, index)] * scale[:, None, None]
-        )
-    return covariance
+        here, there = np.ix_(range(n), mine, mine), np.ix_(range(n), index, index)
+        per_count = (1.0 / (each.live_time_s * each.survival) ** 2)[:, None, None]
+        excess = np.maximum(each.reduced_deviance - 1.0, 0.0)[:, None, None]
+        found["counting"][here] = each.counting_covariance[there] * per_count
+        found["response"][here] = each.response_covariance[there] * per_count
+        rest = each.covariance - each.counting_covariance - each.response_covariance
+        found["background"][here] = rest[there] * per_count
+        found["misfit"][here] = each.covariance[there] * per_count * excess
+    return found
 
 
 def _variances_at_zero(each: _Fitted, reference: BlockReference) -> FloatArray:
@@ -565,6 +593,8 @@ def _net_areas(region: Region, each: _Fitted, areas: FloatArray, at_zero: FloatA
         groups=each.groups,
         area=areas[k],
         covariance=each.covariance[k],
+        counting_covariance=each.counting_covariance[k],
+        response_covariance=each.response_covariance[k],
         variance_at_zero=at_zero[k],
         live_time_s=float(each.live_time_s[k]),
         survival=float(each.survival[k]),

@@ -1,7 +1,8 @@
 """Monte Carlo check of an assay's uncertainty: the whole chain repeated with everything redrawn that was uncertain.
 
-What is redrawn   counts of all spectra (Poisson), line ratios, sensitivities and blanks of the calibration, and the
-                  scatter between specimens.
+What is redrawn   counts of all spectra (Poisson); line ratios, background shapes, escape and pile-up as calibrations
+                  know them; sensitivities and blanks, the scatter between specimens; drift, preparation, ignition loss
+                  and weighed flux as far as the laboratory states them.
 Source            JCGM 101:2008 (GUM supplement 1), 7: the distribution of the result from draws of its inputs.
 """
 
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from xrfree.assay import Assay
 from xrfree.errors import DomainError, XrfreeError
 from xrfree.fit import JointPrior
-from xrfree.quantification import Prepared, quantify
+from xrfree.instrument import Response
+from xrfree.method import LaboratoryUncertainty
+from xrfree.quantification import Prepared, quantified_groups, quantify
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
 
@@ -62,11 +65,13 @@ def monte_carlo_assay(
     if trials < FEWEST_TRIALS:
         raise DomainError(f"{trials} trials tell nothing about an uncertainty, take {FEWEST_TRIALS} or more")
     generator = np.random.default_rng(seed)
+    stated = prepared.method.uncertainty
     assays: list[Assay] = []
     for done in range(1, trials + 1):
         drawn = redrawn(prepared, generator)
         try:
-            assays.append(quantify(redrawn_counts(measurement, generator), drawn, specimen))
+            moved = redrawn_specimen(specimen, stated, generator)
+            assays.append(quantify(redrawn_counts(measurement, generator), drawn, moved))
         except XrfreeError:
             continue
         finally:
@@ -75,8 +80,8 @@ def monte_carlo_assay(
     if len(assays) < FEWEST_TRIALS:
         raise DomainError(f"{measurement.specimen}: only {len(assays)} of {trials} trials could be assayed")
     found = np.array([assay.mass_fraction for assay in assays])
-    scatter = _scatter(found, prepared, specimen, generator)
-    return Drawn(components=assays[0].components, mass_fraction=found + scatter, refused=trials - len(assays))
+    found *= 1.0 + stated.preparation * generator.standard_normal(found.shape)
+    return Drawn(components=assays[0].components, mass_fraction=found, refused=trials - len(assays))
 
 
 def redrawn_counts(measurement: Measurement, generator: np.random.Generator) -> Measurement:
@@ -90,7 +95,11 @@ def redrawn_counts(measurement: Measurement, generator: np.random.Generator) -> 
 
 
 def redrawn(prepared: Prepared, generator: np.random.Generator) -> Prepared:
-    """Calibration and line ratios as they might have been found: drawn from their covariance."""
+    """Calibration, line ratios, shapes and response as they might have been found: drawn from their covariance.
+
+    The scatter between specimens is that of a sensitivity and a blank that every specimen has for itself, drift that of
+    a sensitivity which all lines of a condition have in common.
+    """
     n = prepared.log_sensitivity.size
     joint = np.block(
         [
@@ -99,23 +108,51 @@ def redrawn(prepared: Prepared, generator: np.random.Generator) -> Prepared:
         ]
     )
     shift = _draw(joint, generator)
-    prior = prepared.ratio_prior
-    if prior is not None:
-        mean = prior.mean + _draw(prior.covariance, generator)
-        prior = JointPrior(names=prior.names, mean=mean, covariance=prior.covariance)
+    relative = prepared.relative_scatter * generator.standard_normal(n)
+    absolute = prepared.absolute_scatter * generator.standard_normal(n)
+    ratios = prepared.ratio_prior
+    responses = {name: _redrawn_response(r, generator) for name, r in prepared.instrument.responses.items()}
     return replace(
         prepared,
-        log_sensitivity=prepared.log_sensitivity + shift[:n],
-        blank=prepared.blank + shift[n:],
-        ratio_prior=prior,
+        instrument=replace(prepared.instrument, responses=responses),
+        log_sensitivity=prepared.log_sensitivity + shift[:n] + relative + _drift(prepared, generator),
+        blank=prepared.blank + shift[n:] + absolute,
+        ratio_prior=None if ratios is None else _redrawn_prior(ratios, generator),
+        shapes={name: _redrawn_prior(shapes, generator) for name, shapes in prepared.shapes.items()},
     )
 
 
-def _scatter(found: FloatArray, prepared: Prepared, specimen: Specimen, generator: np.random.Generator) -> FloatArray:
-    """Draws of what differs between specimens: relative and absolute, independent for each component."""
-    relative = prepared.relative_scatter * generator.standard_normal(found.shape) * found
-    absolute = prepared.absolute_scatter * generator.standard_normal(found.shape) * specimen.dilution
-    return np.asarray(relative + absolute)
+def redrawn_specimen(specimen: Specimen, stated: LaboratoryUncertainty, generator: np.random.Generator) -> Specimen:
+    """The specimen with another ignition loss, or another weighed flux, within what the laboratory states."""
+    if specimen.fusion is not None:
+        flux_g = specimen.fusion.flux_g * (1.0 + stated.dilution * generator.standard_normal())
+        return replace(specimen, fusion=replace(specimen.fusion, flux_g=flux_g))
+    if specimen.loss_on_ignition is None:
+        return specimen
+    loss = specimen.loss_on_ignition + stated.loss_on_ignition * generator.standard_normal()
+    return replace(specimen, loss_on_ignition=loss)
+
+
+def _redrawn_prior(prior: JointPrior, generator: np.random.Generator) -> JointPrior:
+    return replace(prior, mean=prior.mean + _draw(prior.covariance, generator))
+
+
+def _redrawn_response(response: Response, generator: np.random.Generator) -> Response:
+    """Escape and pile-up as they might have been calibrated, not below 0."""
+    escape = 1.0 + response.escape_relative_uncertainty * generator.standard_normal()
+    pile_up = 1.0 + response.pile_up_relative_uncertainty * generator.standard_normal()
+    return replace(
+        response,
+        escape_scale=response.escape_scale * max(escape, 0.0),
+        pulse_pair_time_s=response.pulse_pair_time_s * max(pile_up, 0.0),
+    )
+
+
+def _drift(prepared: Prepared, generator: np.random.Generator) -> FloatArray:
+    """Draws of ln k, the same for all elements whose lines are measured in one condition, shape (n,)."""
+    conditions = [region.condition for region, _ in quantified_groups(prepared.method).values()]
+    moved = {name: generator.standard_normal() for name in dict.fromkeys(conditions)}
+    return prepared.method.uncertainty.drift * np.array([moved[name] for name in conditions])
 
 
 def _draw(covariance: FloatArray, generator: np.random.Generator) -> FloatArray:

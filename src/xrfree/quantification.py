@@ -19,7 +19,7 @@ from xrfree.composition import Composition
 from xrfree.errors import CalibrationError, DomainError, FitError, NotConvergedError
 from xrfree.fit import FitSettings, JointPrior, Prior, RegionFit, Templates, fit_spectrum
 from xrfree.instrument import Instrument
-from xrfree.method import Method, Region, split_group
+from xrfree.method import LaboratoryUncertainty, Method, Region, split_group
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
 from xrfree.templates import ConditionModel, condition_model, group_strengths, templates
@@ -41,6 +41,8 @@ FREE_FIRST_TERM = 10.0
 """Relative standard uncertainty of the background's first term beforehand: the spectrum alone decides."""
 TUBE_LINE_UNCERTAINTY = 0.3
 """Relative standard uncertainty with which the tube model predicts its scattered lines, once the scale is known."""
+PARTS_OF_FIT = ("counting", "background", "response", "misfit")
+"""Origins of the uncertainty of net rates; all but the third vary when the same specimen is measured again."""
 UNCALIBRATED_UNCERTAINTY = 0.10
 """Relative standard uncertainty of a sensitivity without standards: tables disagree by this much (docs/method.md)."""
 
@@ -517,25 +519,30 @@ def net_rates(fits: Sequence[RegionFit], method: Method) -> FloatArray:
 
 def net_rate_uncertainties(fits: Sequence[RegionFit], method: Method) -> FloatArray:
     """Standard uncertainties (1/s) of `net_rates`, misfit included, shape (n,)."""
-    variance = _rate_covariance(fits, method, "counting") + _rate_covariance(fits, method, "misfit")
-    return np.asarray(np.sqrt(np.maximum(np.diag(variance), 0.0)))
+    return np.asarray(np.sqrt(np.maximum(np.diag(sum(rate_covariances(fits, method).values())), 0.0)))
 
 
-def _rate_covariance(fits: Sequence[RegionFit], method: Method, variance: str) -> FloatArray:
-    """Covariance of the net rates; regions are independent of each other.
+def rate_covariances(fits: Sequence[RegionFit], method: Method) -> dict[str, FloatArray]:
+    """Covariance of the net rates by origin, (1/s)², shape (n, n) each; regions are independent of each other.
 
-    variance : "counting" for the fit's covariance, "misfit" for what a reduced deviance above 1 adds to it.
+    counting : by the noise of the counts if all but the areas were known. background : by finding background, line
+    ratios and resolution in the same counts. response : by what priors leave open of these. misfit : what a reduced
+    deviance above 1 adds to all three.
     """
     groups = list(quantified_groups(method).values())
-    covariance = np.zeros((len(groups), len(groups)))
+    found = {part: np.zeros((len(groups), len(groups))) for part in PARTS_OF_FIT}
     for fit in fits:
         areas = fit.areas
         mine = [k for k, (region, _) in enumerate(groups) if region.name == areas.region]
         index = [areas.groups.index(groups[k][1]) for k in mine]
-        excess = max(areas.reduced_deviance - 1.0, 0.0) if variance == "misfit" else 1.0
-        scale = excess / (areas.live_time_s * areas.survival) ** 2
-        covariance[np.ix_(mine, mine)] = areas.covariance[np.ix_(index, index)] * scale
-    return covariance
+        here, there = np.ix_(mine, mine), np.ix_(index, index)
+        per_count = 1.0 / (areas.live_time_s * areas.survival) ** 2
+        found["counting"][here] = areas.counting_covariance[there] * per_count
+        found["response"][here] = areas.response_covariance[there] * per_count
+        rest = areas.covariance - areas.counting_covariance - areas.response_covariance
+        found["background"][here] = rest[there] * per_count
+        found["misfit"][here] = areas.covariance[there] * max(areas.reduced_deviance - 1.0, 0.0) * per_count
+    return found
 
 
 def _largest_move(
@@ -545,8 +552,9 @@ def _largest_move(
     strengths: FloatArray,
     prepared: Prepared,
 ) -> float:
-    """Largest change of a mass fraction in units of its counting uncertainty (or of 0.01 % of itself)."""
-    sigma = np.sqrt(np.diag(_rate_covariance(fits, prepared.method, "counting")))
+    """Largest change of a mass fraction in units of the fit's uncertainty (or of 0.2 % of itself)."""
+    by_origin = rate_covariances(fits, prepared.method)
+    sigma = np.sqrt(np.diag(by_origin["counting"] + by_origin["background"] + by_origin["response"]))
     sigma /= np.exp(prepared.log_sensitivity) * strengths
     a, b = (np.array([c[e] for e in quantified_groups(prepared.method)]) for c in (before, after))
     return float(np.max(np.abs(b - a) / np.maximum(sigma, 2e-3 * np.abs(b))))
@@ -564,16 +572,13 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     elements = list(quantified_groups(prepared.method))
     w = np.array([solution.seen[e] for e in elements])
     unit = np.exp(prepared.log_sensitivity) * solution.strengths
-    parts = contributions(
-        _rate_covariance(solution.fits, prepared.method, "counting"),
-        _rate_covariance(solution.fits, prepared.method, "misfit"),
-        _response_matrix(solution, prepared, specimen, w),
-        unit,
-        w,
-        prepared,
-    )
-    if any((prepared.method.uncertainty.loss_on_ignition, prepared.method.uncertainty.dilution)):
-        parts["matrix"] = _matrix_covariance(solution, prepared, specimen, w)
+    coupling = _coupling(solution, prepared, specimen, w)
+    base = np.log(solution.strengths)
+    moves = [
+        (np.log(_strengths(solution.seen, prepared, moved)) - base, np.array(moved.dilution / specimen.dilution - 1.0))
+        for moved in moved_specimens(specimen, prepared.method.uncertainty)
+    ]
+    parts = contributions(rate_covariances(solution.fits, prepared.method), coupling, unit, w, moves, prepared)
     covariance = np.sum(list(parts.values()), axis=0)
     decision, detection = limits(_rate_variance_at_zero(solution.fits, prepared.method), unit, prepared)
     dilution = specimen.dilution
@@ -604,21 +609,26 @@ def basis_of(specimen: Specimen) -> str:
 
 
 def contributions(
-    counting: FloatArray, misfit: FloatArray, response: FloatArray, unit: FloatArray, w: FloatArray, prepared: Prepared
+    rates: Mapping[str, FloatArray],
+    coupling: FloatArray,
+    unit: FloatArray,
+    w: FloatArray,
+    moves: Sequence[tuple[FloatArray, FloatArray]],
+    prepared: Prepared,
 ) -> dict[str, FloatArray]:
     """Covariance of the mass fractions by origin, each of shape (..., n, n); of many specimens at once, too.
 
     From w_i k_i S_i(w) = r_i:  M δw = δr/(k S) - w δ ln k,  M = 1 + diag(w) ∂ ln S/∂w
 
-    counting, misfit : covariance of the net rates; response : M; unit : k S.
+    rates : covariance of the net rates by origin; coupling : M; unit : k S.
+    moves : what `moved_specimens` change, see `matrix_covariance`.
     """
-    inverse = np.linalg.inv(response)
+    inverse = np.asarray(np.linalg.inv(coupling), dtype=np.float64)
     per_unit = unit[..., :, None] * unit[..., None, :]
     scatter = (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2
     stated = prepared.method.uncertainty
     rough = {
-        "counting": counting / per_unit,
-        "misfit": misfit / per_unit,
+        **{name: covariance / per_unit for name, covariance in rates.items()},
         "calibration": _calibration_covariance(prepared, w + prepared.blank),
         "between specimens": scatter[..., None] * np.eye(w.shape[-1]),
     }
@@ -627,6 +637,8 @@ def contributions(
     parts = {name: np.asarray(inverse @ part @ inverse.swapaxes(-1, -2)) for name, part in rough.items()}
     if stated.preparation:
         parts["preparation"] = (stated.preparation * w)[..., None] ** 2 * np.eye(w.shape[-1])
+    if stated.loss_on_ignition or stated.dilution:
+        parts["matrix"] = matrix_covariance(inverse, w, moves)
     return parts
 
 
@@ -637,26 +649,30 @@ def _together(w: FloatArray, method: Method) -> FloatArray:
     return np.asarray(w[..., :, None] * w[..., None, :] * same)
 
 
-def _matrix_covariance(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
-    """What ignition loss and weighed flux leave uncertain.
-
-    A seen element's rate fixes w S(w, q): M δw = -w ∂ ln S/∂q δq, for q the ignition loss or the logarithm of the
-    dilution D; mass fractions of the sample are w D and move with D as well.
-    """
-    stated = prepared.method.uncertainty
-    base = np.log(_strengths(solution.seen, prepared, specimen))
-    inverse = np.linalg.inv(_response_matrix(solution, prepared, specimen, w))
-    moves = []
+def moved_specimens(specimen: Specimen, stated: LaboratoryUncertainty) -> list[Specimen]:
+    """The specimen with its ignition loss, or its weighed flux, changed by their standard uncertainties."""
+    moved = []
     if stated.loss_on_ignition and specimen.fusion is None and specimen.loss_on_ignition is not None:
-        step = stated.loss_on_ignition
-        moved = replace(specimen, loss_on_ignition=specimen.loss_on_ignition + step)
-        moves.append(-inverse @ (w * (np.log(_strengths(solution.seen, prepared, moved)) - base)))
+        moved.append(replace(specimen, loss_on_ignition=specimen.loss_on_ignition + stated.loss_on_ignition))
     if stated.dilution and specimen.fusion is not None:
-        fusion = replace(specimen.fusion, flux_g=specimen.fusion.flux_g * (1.0 + stated.dilution))
-        moved = replace(specimen, fusion=fusion)
-        change = -inverse @ (w * (np.log(_strengths(solution.seen, prepared, moved)) - base))
-        moves.append(change + w * (moved.dilution / specimen.dilution - 1.0))
-    return np.asarray(np.sum([np.outer(m, m) for m in moves], axis=0) if moves else np.zeros((w.size, w.size)))
+        flux_g = specimen.fusion.flux_g * (1.0 + stated.dilution)
+        moved.append(replace(specimen, fusion=replace(specimen.fusion, flux_g=flux_g)))
+    return moved
+
+
+def matrix_covariance(inverse: FloatArray, w: FloatArray, moves: Sequence[tuple[FloatArray, FloatArray]]) -> FloatArray:
+    """What ignition loss and weighed flux leave uncertain, shape (..., n, n).
+
+    A seen element's rate fixes w S(w, q): M δw = -w δ ln S, for q the ignition loss or the dilution D; mass fractions
+    of the sample are w D and move with D as well.
+
+    inverse : M⁻¹; moves : δ ln S, shape (..., n), and δ ln D, shape (...), of each q changed by its uncertainty.
+    """
+    total = np.zeros_like(inverse)
+    for by_strength, by_dilution in moves:
+        change = w * by_dilution[..., None] - (inverse @ (w * by_strength)[..., None])[..., 0]
+        total += change[..., :, None] * change[..., None, :]
+    return total
 
 
 def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatArray:
@@ -668,7 +684,7 @@ def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatAr
     )
 
 
-def _response_matrix(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
+def _coupling(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
     """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences for the elements that shape the matrix."""
     elements = list(quantified_groups(prepared.method))
     matrix = np.eye(len(elements))

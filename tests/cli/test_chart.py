@@ -59,6 +59,54 @@ def test_a_break_is_announced_with_rule_and_points_and_recorded(tmp_path, make_a
     assert kept.data["alarms"][-1]["results"][-1] == kept.data["results"][-1]
 
 
+def duplicates(folder: Path, make_assay, differences: list[float]) -> str:
+    """A ledger with batches of the method "Ore", each with two preparations of a sample; differences in 0.01 % La."""
+    place = str(folder / "pairs.sqlite")
+    with Ledger(place) as ledger:
+        for i, difference in enumerate(differences):
+            numbers = []
+            for moved in (0.0, difference):
+                assay = make_assay(f"S{i}")
+                w = assay.mass_fraction.copy()
+                w[0] = 0.012 + 1e-4 * moved
+                data = assay_data(replace(assay, mass_fraction=w))
+                numbers += [record.seq for record in ledger.append([entry("result", f"S{i}", data)], actor="tester")]
+            told = {"findings": [], "results": numbers, "duplicates": {f"S{i}": numbers}}
+            # A batch that is assayed again asks its gates again.
+            ledger.append([entry("gates", "Ore", told), entry("gates", "Ore", told)], actor="tester")
+    return place
+
+
+def chart_ranges(place: str, *more: str) -> int:
+    command = ["chart", "Ore", "--kind", "range", "--component", "La", "--ledger", place, "--operator", "tester"]
+    return main([*command, *more])
+
+
+def test_ranges_of_duplicates_are_charted_from_what_gates_asked(tmp_path, make_assay, capsys):
+    place = duplicates(tmp_path, make_assay, [1.0, -1.2, 0.4, 4.2])
+    # Upper limit (d2 + 3 d3) s = 3.686 s of a repeatability of 0.01 %.
+    assert chart_ranges(place, "--sd", "0.0001", "--png", str(tmp_path / "ranges.png")) == REFUSED
+    shown = capsys.readouterr().out
+    assert "4 pairs of duplicates, centre 110, s 100 mg/kg" in shown
+    assert "S3: range: the range of duplicates passed its upper limit (point 4)" in shown
+    with Ledger(place) as ledger:
+        (kept,) = ledger.records(kind="chart", subject="Ore")
+        assert len(kept.data["results"]) == 8
+        assert kept.data["alarms"][0]["results"] == kept.data["results"][-2:]
+
+
+def test_limits_of_ranges_come_from_the_first_pairs_or_are_given(tmp_path, make_assay, capsys):
+    place = duplicates(tmp_path, make_assay, [*STEADY, 0.5])
+    assert chart_ranges(place) == OK
+    assert "13 pairs" in capsys.readouterr().out
+    assert chart_ranges(place, "--history", "20") == FAILED
+    assert "13 pairs are too few" in capsys.readouterr().err
+    assert chart_ranges(place, "--mean", "0.01") == FAILED
+    assert "leave --mean out" in capsys.readouterr().err
+    assert chart(place, "--kind", "range") == FAILED
+    assert "no duplicates of the method monitor" in capsys.readouterr().err
+
+
 def test_limits_from_the_first_results(tmp_path, make_assay, capsys):
     place = ledger_of(tmp_path, make_assay, [*STEADY, 0.0])
     assert chart(place) in (OK, REFUSED)

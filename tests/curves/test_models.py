@@ -242,6 +242,8 @@ def test_fitted_areas_are_on_the_same_path():
         groups=("La L", "Ce L"),
         area=np.array([5000.0, 900.0]),
         covariance=np.array([[6000.0, -100.0], [-100.0, 1500.0]]),
+        counting_covariance=np.diag([5000.0, 900.0]),
+        response_covariance=np.zeros((2, 2)),
         variance_at_zero=np.array([100.0, 100.0]),
         live_time_s=10.0,
         survival=1.0,

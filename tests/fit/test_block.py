@@ -89,6 +89,13 @@ def compared(
         assert np.sqrt(np.diag(block.covariance[k])) == pytest.approx(
             block.standard_uncertainty[k, : len(block.groups)], rel=1e-9
         )
+        unit = np.sqrt(np.diag(one.areas.covariance))
+        for part in ("counting_covariance", "response_covariance"):
+            found, expected = (
+                part_of / np.outer(unit, unit) for part_of in (getattr(block, part)[k], getattr(one.areas, part))
+            )
+            # Shares of the variance, as exact as the uncertainties themselves; an area held at 0 counts as known here.
+            assert settings.non_negative or found == pytest.approx(expected, abs=5e-3)
     return np.array(off), np.concatenate(ratio)
 
 

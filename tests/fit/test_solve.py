@@ -94,6 +94,47 @@ def test_pulls_of_replicas_have_mean_zero_and_width_one(band: Band) -> None:
     assert np.all(np.abs(width - 1.0) < 0.15), width
 
 
+def test_repeated_counting_scatters_by_the_part_of_the_counts(band: Band) -> None:
+    """One specimen, one detector: line ratios and scale are what they are, and only the counts are drawn again."""
+    truth = np.array(list(band.areas.values()))
+    pulls, shares = [], []
+    for seed in range(REPLICAS):
+        areas = fit_spectrum(
+            band.drawn(seed), band.templates, response=band.response, crystal="Si", settings=band.settings
+        ).areas
+        by_counts = np.diag(areas.covariance - areas.response_covariance)
+        rest = areas.covariance - areas.response_covariance - areas.counting_covariance
+        assert np.linalg.eigvalsh(rest).min() > -1e-6 * np.diag(areas.covariance).min()
+        pulls.append((areas.area - truth) / np.sqrt(by_counts))
+        shares.append(by_counts / np.diag(areas.covariance))
+    width = np.std(pulls, axis=0, ddof=1)
+    # As in the test before; what the priors add must be more than that for the test to see it.
+    assert np.all(np.abs(width - 1.0) < 0.15), width
+    assert np.mean(shares, axis=0).min() < 0.7
+
+
+def test_four_times_the_time_halves_the_counting_part_and_less_of_the_others(band: Band) -> None:
+    expected = np.round(band.expected).astype(np.int64)
+    once, longer = (
+        fit_spectrum(s, band.templates, response=band.response, crystal="Si", settings=band.settings).areas
+        for s in (band.spectrum_of(expected, 100.0), band.spectrum_of(4 * expected, 400.0))
+    )
+    # The same spectrum but for the rounding of its counts, and fits that end within 2e-3 of an uncertainty.
+    assert longer.counting_covariance == pytest.approx(4.0 * once.counting_covariance, rel=5e-3)
+    all_in_counts = [np.diag(a.covariance - a.response_covariance) / a.live_time_s**2 for a in (once, longer)]
+    assert np.all(all_in_counts[0] < 4.0 * all_in_counts[1])
+    assert np.all(all_in_counts[0] > all_in_counts[1])
+
+
+def test_without_priors_nothing_is_left_to_the_response(band: Band) -> None:
+    settings = replace(band.settings, ratio_sigma=0.0, priors={**FREE_SCALE, **FIXED_WIDTH}, background_terms=1)
+    free = fit_spectrum(band.drawn(3), band.templates, response=band.response, crystal="Si", settings=settings).areas
+    assert free.response_covariance == pytest.approx(np.zeros((4, 4)), abs=1e-9 * free.covariance.max())
+    fixed = replace(settings, priors={**settings.priors, **dict.fromkeys(FREE_SCALE, Prior(mean=0.0, sigma=0.0))})
+    known = fit_spectrum(band.drawn(3), band.templates, response=band.response, crystal="Si", settings=fixed).areas
+    assert np.all(np.diag(known.counting_covariance) < np.diag(known.covariance))
+
+
 def test_correlations_between_neighbours_are_those_of_replicas(band: Band) -> None:
     settings = replace(band.settings, ratio_sigma=0.0, priors={**FREE_SCALE, **FIXED_WIDTH})
     found, stated = [], np.zeros((4, 4))

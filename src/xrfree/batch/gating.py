@@ -66,6 +66,16 @@ def _listed(name: str, method: Method, specimens: Specimens) -> tuple[str, str, 
     return ("", "", method.specimen) if entry is None else (entry.role, entry.sample, entry.specimen)
 
 
+def duplicate_results(specimens: Specimens, numbers: Mapping[str, int]) -> dict[str, list[int]]:
+    """Numbers of the results of each sample that was prepared more than once; numbers : of results by specimen."""
+    of_sample: dict[str, list[int]] = {}
+    for name, number in sorted(numbers.items(), key=lambda item: item[1]):
+        entry = (specimens or {}).get(name)
+        if entry is not None and entry.sample:
+            of_sample.setdefault(entry.sample, []).append(number)
+    return {sample: found for sample, found in of_sample.items() if len(found) > 1}
+
+
 def gate_report(
     assays: Iterable[Assay],
     before: Sequence[Finding],

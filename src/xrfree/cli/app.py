@@ -366,10 +366,16 @@ def conform(
 
 @app.command(short_help="Control chart of a monitor.")
 def chart(
-    specimen: Annotated[str, typer.Argument(metavar="SPECIMEN", help="Name under which the monitor is assayed.")],
+    subject: Annotated[
+        str,
+        typer.Argument(metavar="SPECIMEN", help="Name of the monitor; for range that of the method."),
+    ],
     component: Annotated[str, typer.Option(metavar="ELEMENT", help="Component whose results are drawn.")],
     ledger: LedgerOption = "",
-    kind: Annotated[str, typer.Option(metavar="KIND", help="shewhart (Westgard's rules), ewma or cusum.")] = "shewhart",
+    kind: Annotated[
+        str,
+        typer.Option(metavar="KIND", help="shewhart (Westgard's rules), ewma or cusum; range for duplicates."),
+    ] = "shewhart",
     history: Annotated[
         int, typer.Option(min=0, metavar="N", help="Limits from the first N results; 10 if not given.")
     ] = 0,
@@ -379,19 +385,20 @@ def chart(
     operator: OperatorOption = "",
     key: KeyOption = None,
 ) -> int:
-    """Draw the results of one specimen over time, announce broken rules with their points, and record the chart.
+    """Draw results of one specimen, or ranges of duplicates, over time; announce broken rules, and record the chart.
 
     Exit code 2: the last result breaks a rule that rejects.
 
     \b
     Example:
       xrfree chart monitor --component La --ledger lab.sqlite --png monitor.png
+      xrfree chart "Iron ore" --kind range --component La --ledger lab.sqlite
     """  # noqa: D301
     from xrfree.cli import charting, recording
 
     return charting.run(
         charting.Request(
-            specimen=specimen,
+            subject=subject,
             component=component,
             ledger=ledger,
             kind=kind,

@@ -14,7 +14,7 @@ from xrfree.batch.assaying import Book, Chain, ChainTogether, Tally, Task, recor
 from xrfree.batch.catalogue import Catalogue, catalogue
 from xrfree.batch.cluster import LOCAL, Cluster
 from xrfree.batch.curves import CurveFolder
-from xrfree.batch.gating import gate_report, spectra_findings
+from xrfree.batch.gating import duplicate_results, gate_report, spectra_findings
 from xrfree.batch.identity import procedure_identity
 from xrfree.batch.inputs import natural_order
 from xrfree.batch.workers import Crew, Processes, ThisProcess
@@ -99,7 +99,7 @@ def run(request: Request) -> int:
         tally = _record(request, desk, listed, status)
         status.writing(tally)
         numbers = in_order_of_names(tally)
-        gates = _gates(documents, desk, numbers, before, materials)
+        gates = _gates(documents, desk, tally, before, materials)
         kept = numbers if request.keep_fits else numbers[:MOST_PLOTTED]
         desk.curves.forget_others(record.key for record in ledger.records(numbers=kept))
         write_results(request, desk, tally, numbers, gates)
@@ -258,13 +258,14 @@ def _before_the_batch(documents: Documents, listed: Catalogue) -> list[Finding]:
 def _gates(
     documents: Documents,
     desk: Desk,
-    numbers: Sequence[int],
+    tally: Tally,
     before: Sequence[Finding],
     materials: Sequence[ReferenceMaterial],
 ) -> GateReport | None:
     """What the gates of the method say of the batch, recorded; None where it has none."""
     if not documents.method.gates:
         return None
+    numbers = in_order_of_names(tally)
     report = gate_report(
         recorded_assays(desk.book.ledger, numbers),
         before,
@@ -272,7 +273,8 @@ def _gates(
         specimens=documents.specimens,
         certificates={material.name: material for material in materials},
     )
-    told = entry("gates", documents.method.name, {**gates_document(report), "results": list(numbers)})
+    found = {"results": numbers, "duplicates": duplicate_results(documents.specimens, tally.numbers)}
+    told = entry("gates", documents.method.name, {**gates_document(report), **found})
     desk.book.ledger.append([told], actor=desk.book.actor, signer=desk.book.signer)
     return report
 

@@ -70,6 +70,8 @@ def _areas_data(areas: NetAreas) -> dict[str, Any]:
         "groups": list(areas.groups),
         "area": areas.area.tolist(),
         "covariance": packed_symmetric(areas.covariance),
+        "counting_covariance": packed_symmetric(areas.counting_covariance),
+        "response_covariance": packed_symmetric(areas.response_covariance),
         "variance_at_zero": areas.variance_at_zero.tolist(),
         "live_time_s": float(areas.live_time_s),
         "survival": _number(areas.survival),
@@ -87,6 +89,8 @@ def _areas_of(data: Mapping[str, Any]) -> NetAreas:
         groups=tuple(data["groups"]),
         area=np.array(data["area"]),
         covariance=unpacked_symmetric(data["covariance"]),
+        counting_covariance=_part(data, "counting_covariance"),
+        response_covariance=_part(data, "response_covariance"),
         variance_at_zero=np.array(data["variance_at_zero"]),
         live_time_s=data["live_time_s"],
         survival=_float(data["survival"]),
@@ -96,6 +100,13 @@ def _areas_of(data: Mapping[str, Any]) -> NetAreas:
         parameters={name: (_float(value), _float(u)) for name, value, u in data["parameters"]},
         curve=NO_CURVE,
     )
+
+
+def _part(data: Mapping[str, Any], name: str) -> FloatArray:
+    """A part of the covariance; ledgers keep records from before the parts were told apart."""
+    if name in data:
+        return unpacked_symmetric(data[name])
+    return np.zeros((len(data["groups"]), len(data["groups"])))
 
 
 def packed_symmetric(matrix: FloatArray) -> dict[str, Any]:

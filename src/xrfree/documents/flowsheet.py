@@ -263,8 +263,8 @@ def _contents(item: _WithContents, components: Sequence[str], assays: Mapping[st
 def mean_contents(assays: Sequence[Assay], components: Sequence[str]) -> Contents:
     """Mean of several assays of the same material, for those components that all of them have.
 
-    Counting differs from assay to assay, all else (calibration, specimen kind) is shared by them:
-    V = Σ C_k / n² + Σ (V_k - C_k) / n,  C_k the part of V_k that `budget` calls counting.
+    What is found in the counts differs from assay to assay, all else (calibration, specimen kind) is shared by them:
+    V = Σ C_k / n² + Σ (V_k - C_k) / n,  C_k the parts of V_k that `budget` calls counting and background.
     """
     if not assays:
         return NO_CONTENTS
@@ -274,7 +274,9 @@ def mean_contents(assays: Sequence[Assay], components: Sequence[str]) -> Content
     for assay in assays:
         own = [assay.components.index(c) for c in names]
         whole = assay.covariance[np.ix_(own, own)]
-        counting = np.diag(np.asarray(assay.budget.get("counting", np.zeros(len(assay.components))))[own] ** 2)
+        nothing = np.zeros(len(assay.components))
+        varying = [np.asarray(assay.budget.get(part, nothing))[own] ** 2 for part in ("counting", "background")]
+        counting = np.diag(varying[0] + varying[1])
         mean += assay.mass_fraction[own] / n
         covariance += counting / n**2 + (whole - counting) / n
     return Contents(components=names, mass_fraction=mean, covariance=covariance)

@@ -97,7 +97,7 @@ class PlanDocument(Document):
     certificates: str | None = None
     other_method: str | None = None
     analytes: Annotated[tuple[Element, ...], Field(min_length=1)]
-    varying_parts: tuple[str, ...] = ("counting", "misfit")
+    varying_parts: tuple[str, ...] = ("counting", "background", "misfit")
     criteria: Annotated[tuple[CriterionDocument, ...], Field(min_length=1)]
 
 

@@ -64,8 +64,8 @@ _SPECIAL = ("zero", "gain", "noise", "fano", "escape", "pile_up")
 class BlockFit:
     """Areas and other parameters of many spectra.
 
-    groups : line groups; area : shape (n_spectra, n_groups), counts; covariance : shape (n_spectra, n_groups,
-        n_groups).
+    groups : line groups; area : shape (n_spectra, n_groups), counts; covariance, counting_covariance,
+        response_covariance : shape (n_spectra, n_groups, n_groups), see `NetAreas`.
     names : all parameters; values, standard_uncertainty : shape (n_spectra, n_parameters).
     reduced_deviance : shape (n_spectra,); verdicts, reasons : what each fit is worth, and why.
     """
@@ -73,6 +73,8 @@ class BlockFit:
     groups: tuple[str, ...]
     area: FloatArray
     covariance: FloatArray
+    counting_covariance: FloatArray
+    response_covariance: FloatArray
     names: tuple[str, ...]
     values: FloatArray
     standard_uncertainty: FloatArray
@@ -297,10 +299,12 @@ class _Task:
         model, columns, problem = self.model, self.columns, self.problem
         channel = np.arange(model.span.start, model.span.stop + 1, dtype=np.float64) - 0.5
         response = model.response
+        covariance = np.zeros((counts.shape[0], len(self.areas), len(model.names)))
         fit_block(
             part.values,
             part.sigma,
-            part.covariance,
+            covariance,
+            part.counting_covariance,
             part.deviance,
             part.largest_step,
             counts,
@@ -329,9 +333,11 @@ class _Task:
             problem.precision,
             problem.fixed,
             problem.lower,
+            without_prior(problem.precision, problem.fixed, len(self.areas)),
             TOLERANCE,
             MOST_ITERATIONS,
         )
+        part.take_covariance(covariance, problem.precision)
 
     def _pile_up(self, part: _Part, counts: FloatArray, times: FloatArray) -> FloatArray:
         """Pile-up in the fitted channels for the stated pulse-pair time, as `SpectrumModel` has it."""
@@ -373,6 +379,8 @@ class _Task:
             groups=model.templates.groups,
             area=result.values[:, self.areas],
             covariance=result.covariance,
+            counting_covariance=result.counting_covariance,
+            response_covariance=result.response_covariance,
             names=model.names,
             values=result.values,
             standard_uncertainty=result.sigma,
@@ -403,10 +411,12 @@ class _LinearPart:
         expected = np.empty_like(seen)
         values = np.ascontiguousarray(part.values[:, self.place])
         sigma = np.zeros_like(values)
+        covariance = np.zeros((values.shape[0], part.covariance.shape[1], values.shape[1]))
         fit_linear_block(
             values,
             sigma,
-            part.covariance,
+            covariance,
+            part.counting_covariance,
             expected,
             part.largest_step,
             seen,
@@ -417,12 +427,19 @@ class _LinearPart:
             self.segment_row,
             self.mean,
             self.precision,
+            without_prior(self.precision, np.zeros(self.place.size, dtype=bool), part.covariance.shape[1]),
             TOLERANCE,
             MOST_LINEAR_ITERATIONS,
         )
         part.values[:, self.place] = values
         part.sigma[:, self.place] = sigma
+        part.take_covariance(covariance, self.precision)
         part.deviance[:] = _deviances(seen[:n_used], expected[:n_used])
+
+
+def without_prior(precision: FloatArray, fixed: NDArray[np.bool_], n: int) -> IntArray:
+    """Places of those of the first n parameters that are free and have no prior."""
+    return np.flatnonzero((np.diag(precision)[:n] == 0.0) & ~fixed[:n])
 
 
 def _deviances(counts: FloatArray, expected: FloatArray) -> FloatArray:
@@ -472,9 +489,22 @@ class _Part:
     sigma: FloatArray
     reference: FloatArray
     covariance: FloatArray
+    counting_covariance: FloatArray
+    response_covariance: FloatArray
     deviance: FloatArray
     largest_step: FloatArray
     fitted_counts: FloatArray
+
+    def take_covariance(self, covariance: FloatArray, precision: FloatArray) -> None:
+        """Fill in the covariance C of the areas, and its part C P C by the priors.
+
+        covariance : of the areas, which come first, with all parameters, shape (n, n_groups, n_parameters).
+        precision : P, shape (n_parameters, n_parameters).
+        """
+        known = np.flatnonzero(np.diag(precision))
+        rows = covariance[:, :, known]
+        self.covariance[:] = covariance[:, :, : self.covariance.shape[1]]
+        self.response_covariance[:] = (rows @ precision[np.ix_(known, known)]) @ rows.swapaxes(1, 2)
 
     def taken(self, some: NDArray[np.bool_] | IntArray) -> _Part:
         """The results of some of the spectra."""
@@ -493,6 +523,8 @@ class _Part:
             sigma=np.zeros((n, n_parameters)),
             reference=np.zeros((n, n_parameters)),
             covariance=np.zeros((n, n_groups, n_groups)),
+            counting_covariance=np.zeros((n, n_groups, n_groups)),
+            response_covariance=np.zeros((n, n_groups, n_groups)),
             deviance=np.zeros(n),
             largest_step=np.full(n, np.nan),
             fitted_counts=np.zeros(n),

@@ -197,6 +197,8 @@ def net_areas(
         groups=groups,
         area=solution.values[index],
         covariance=solution.covariance[np.ix_(index, index)] + np.diag(unknown),
+        counting_covariance=solution.counting_part(index),
+        response_covariance=solution.prior_part(index),
         variance_at_zero=without + unknown,
         live_time_s=model.spectrum.live_time_s,
         survival=model.survival,

@@ -2,7 +2,9 @@
 
 Definition   minimise D(p) = 2 Σ [μ - n + n ln(n/μ)] + (p - m)ᵀ P (p - m);
              step = (J W Jᵀ + P)⁻¹ [J (n - μ)/μ - P (p - m)], W = 1/μ; covariance of the estimates
-             (J W Jᵀ + P)⁻¹; a parameter at its lower bound that would go below is held there.
+             (J W Jᵀ + P)⁻¹ = C; a parameter at its lower bound that would go below is held there.
+             C = C F C + C P C, F = J W Jᵀ: by the noise of the counts, and by the means m being only as good as P
+             says. Of the first part, (F_aa)⁻¹ would remain if all but the parameters a without priors were known.
              S. Baker, R. D. Cousins, NIM 221 (1984) 437
 Validation   tests/fit/test_solve.py: pulls of Poisson replicas, agreement with scipy.optimize.
 """
@@ -46,6 +48,7 @@ class Solution:
     """Estimates of all parameters.
 
     names : parameter names; those of one spectrum only carry its index in front ("3/area:La").
+    information, precision : F + P, and P of all priors, shape (n, n).
     evaluations : per spectrum, expected counts and derivatives in its window at the solution.
     expected : per spectrum, counts in its window.
     deviance : per spectrum, Poisson deviance without priors.
@@ -55,11 +58,28 @@ class Solution:
     names: tuple[str, ...]
     values: FloatArray
     covariance: FloatArray
+    information: FloatArray
+    precision: FloatArray
     evaluations: tuple[Evaluation, ...]
     expected: tuple[FloatArray, ...]
     deviance: tuple[float, ...]
     converged: bool
     steps: tuple[float, ...]
+
+    def prior_part(self, index: Sequence[int]) -> FloatArray:
+        """C P C of some parameters: what would be left of their covariance if the counts had no noise."""
+        rows = self.covariance[list(index)]
+        return np.asarray(rows @ self.precision @ rows.T)
+
+    def counting_part(self, index: Sequence[int]) -> FloatArray:
+        """(F_aa)⁻¹ of some parameters: their covariance if all others, and those with priors, were known."""
+        free = (np.diag(self.covariance) > 0.0) & (np.diag(self.precision) == 0.0)
+        own = [k for k, i in enumerate(index) if free[i]]
+        block = self.information[np.ix_([index[k] for k in own], [index[k] for k in own])]
+        size = 1.0 / np.sqrt(np.diag(block))
+        part = np.zeros((len(index), len(index)))
+        part[np.ix_(own, own)] = np.linalg.inv(block * size * size[:, None]) * size * size[:, None]
+        return part
 
     def of(self, spectrum: int, shared: frozenset[str] = frozenset()) -> dict[str, float]:
         """Parameter values as spectrum number `spectrum` sees them."""
@@ -182,7 +202,7 @@ def solve(
             state = _evaluated(problem, state.values)
     if np.any(state.values <= problem.lower):
         covariance = _inverse(information, problem, problem.fixed)
-    return _solution(problem, state, covariance, steps, converged=steps[-1] < tolerance)
+    return _solution(problem, state, information, covariance, steps, converged=steps[-1] < tolerance)
 
 
 def _start_values(problem: Problem, given: Mapping[str, float]) -> FloatArray:
@@ -199,13 +219,21 @@ def _start_values(problem: Problem, given: Mapping[str, float]) -> FloatArray:
 
 
 def _solution(
-    problem: Problem, state: _State, covariance: FloatArray, steps: Sequence[float], *, converged: bool
+    problem: Problem,
+    state: _State,
+    information: FloatArray,
+    covariance: FloatArray,
+    steps: Sequence[float],
+    *,
+    converged: bool,
 ) -> Solution:
     expected = tuple(np.maximum(e.expected, SMALLEST_EXPECTED) for e in state.evaluations)
     return Solution(
         names=problem.names,
         values=state.values,
         covariance=covariance,
+        information=information,
+        precision=problem.precision,
         evaluations=state.evaluations,
         expected=expected,
         deviance=tuple(poisson_deviance(m.counts, mu) for m, mu in zip(problem.models, expected, strict=True)),

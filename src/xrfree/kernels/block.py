@@ -143,9 +143,9 @@ def steps(
 def _covariances(
     covariance: FloatArray, sigma: FloatArray, factor: FloatArray, scale: FloatArray, length: FloatArray
 ) -> None:
-    """Covariances of the first parameters and all standard uncertainties, 0 for what is held or singular.
+    """Covariances of the first parameters with all, and standard uncertainties, 0 for what is held or singular.
 
-    covariance : shape (n_spectra, n_kept, n_kept); sigma : shape (n_spectra, n); the rest as in `steps`.
+    covariance : shape (n_spectra, n_kept, n); sigma : shape (n_spectra, n); the rest as in `steps`.
     """
     n, n_spectra = scale.shape
     inverse = np.zeros((n, n, n_spectra))
@@ -156,9 +156,37 @@ def _covariances(
             continue
         for i in range(n):
             sigma[s, i] = sqrt(inverse[i, i, s]) * scale[i, s]
-            if i < n_kept:
-                for j in range(i + 1):
-                    covariance[s, i, j] = covariance[s, j, i] = inverse[i, j, s] * scale[i, s] * scale[j, s]
+            for j in range(min(i + 1, n_kept)):
+                covariance[s, j, i] = inverse[i, j, s] * scale[i, s] * scale[j, s]
+                if i < n_kept:
+                    covariance[s, i, j] = covariance[s, j, i]
+
+
+@kernel
+def _of_areas_alone(counting: FloatArray, own: IntArray, information: FloatArray, scale: FloatArray) -> None:
+    """Covariances of the parameters `own` if all others were known, into `counting`, shape (n_spectra, n_kept, n_kept).
+
+    information, scale : as in `steps`; what is held there is known.
+    """
+    n, n_spectra = own.size, scale.shape[1]
+    factor, inverse = np.zeros((n, n, n_spectra)), np.zeros((n, n, n_spectra))
+    failed = np.zeros(n_spectra, dtype=np.bool_)
+    for i in range(n):
+        for j in range(i + 1):
+            for s in range(n_spectra):
+                factor[i, j, s] = information[own[i], own[j], s] * scale[own[i], s] * scale[own[j], s]
+        for s in range(n_spectra):
+            if scale[own[i], s] == 0.0:
+                factor[i, i, s] = 1.0
+    factorise(factor, failed)
+    inverse_of(factor, inverse)
+    for s in range(n_spectra):
+        if failed[s]:
+            continue
+        for i in range(n):
+            for j in range(i + 1):
+                found = inverse[i, j, s] * scale[own[i], s] * scale[own[j], s]
+                counting[s, own[i], own[j]] = counting[s, own[j], own[i]] = found
 
 
 @kernel
@@ -394,6 +422,7 @@ def fit_block(
     values: FloatArray,
     sigma: FloatArray,
     covariance: FloatArray,
+    counting: FloatArray,
     deviance: FloatArray,
     largest_step: FloatArray,
     counts: FloatArray,
@@ -415,14 +444,16 @@ def fit_block(
     precision: FloatArray,
     fixed: NDArray[np.bool_],
     lower: FloatArray,
+    own: IntArray,
     tolerance: float,
     most: int,
 ) -> None:
     """Fit every spectrum of a block; all take a step at a time together.
 
     Results, changed in place: values, shape (n_spectra, n_parameters), start values before; sigma, the same shape;
-    covariance, shape (n_spectra, n_kept, n_kept), of the first n_kept parameters; deviance, largest_step (length of
-    the last step, see `steps`; NaN for a singular problem), shape (n_spectra,).
+    covariance, shape (n_spectra, n_kept, n_parameters), of the first n_kept parameters with all; counting, shape
+    (n_spectra, n_kept, n_kept), of those of `own` if all else were known; deviance, largest_step (length of the last
+    step, see `steps`; NaN for a singular problem), shape (n_spectra,).
     counts, pile_up : shape (n_spectra, n_channels); pile_up of the stated pulse-pair time.
     used : shape (n_channels,), 1 for channels that take part, else 0.
     fields : shape (n_columns, 9, n_channels + 1), see `_moved`; first, last : edges where each column's counts are.
@@ -431,7 +462,7 @@ def fit_block(
     special : places of zero, gain, noise, fano, escape and pile_up among the parameters, -1 where there is none.
     reference : values of the first five at which the fields hold; per_unit : keV per channel, and change of noise²,
         F ε and escape scale for a relative change of 1.
-    mean, precision, fixed, lower : priors and bounds of the parameters.
+    mean, precision, fixed, lower : priors and bounds of the parameters; own : those of the first without a prior.
     The derivatives by columns beyond n_lines, which are smooth, are taken as they are at the reference.
     A start that explains the counts badly is improved with weights from the counts themselves first.
     """
@@ -536,6 +567,7 @@ def fit_block(
                 for j in range(n_par):
                     step[j, s] = 0.0
     _covariances(covariance, sigma, factor, scale, largest_step)
+    _of_areas_alone(counting, own, information, scale)
 
 
 @kernel
@@ -543,6 +575,7 @@ def fit_linear_block(
     values: FloatArray,
     sigma: FloatArray,
     covariance: FloatArray,
+    counting: FloatArray,
     expected: FloatArray,
     largest_step: FloatArray,
     counts: FloatArray,
@@ -553,18 +586,21 @@ def fit_linear_block(
     segment_row: IntArray,
     mean: FloatArray,
     precision: FloatArray,
+    own: IntArray,
     tolerance: float,
     most: int,
 ) -> None:
     """Fit the amplitudes of fixed columns to every spectrum of a block, all spectra of a step in one matrix product.
 
-    Results, changed in place: values, sigma, shape (n_spectra, n); covariance, shape (n_spectra, n_kept, n_kept), of
-    the first n_kept; expected, shape (n_channels, n_spectra); largest_step, shape (n_spectra,).
+    Results, changed in place: values, sigma, shape (n_spectra, n); covariance, shape (n_spectra, n_kept, n), of the
+    first n_kept with all; counting, shape (n_spectra, n_kept, n_kept), of those of `own` if all else were known;
+    expected, shape (n_channels, n_spectra); largest_step, shape (n_spectra,).
     counts, offset : shape (n_channels, n_spectra).
     columns : shape (n, n_channels).
     products : shape (n_rows, length), products of two columns in one segment of channels; pair : row of the lower
         triangle, i n + j, each belongs to; segment_row : first row of every segment, and the number of rows.
-    mean, precision : priors. A start that explains the counts badly is improved with weights from the counts first.
+    mean, precision : priors; own : the first parameters without one.
+    A start that explains the counts badly is improved with weights from the counts first.
     """
     n, n_spectra, length = columns.shape[0], counts.shape[1], products.shape[1]
     weight, rest = np.zeros(counts.shape), np.zeros(counts.shape)
@@ -600,6 +636,7 @@ def fit_linear_block(
         if all_done:
             break
     _covariances(covariance, sigma, factor, scale, largest_step)
+    _of_areas_alone(counting, own, information, scale)
 
 
 @kernel

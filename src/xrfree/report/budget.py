@@ -12,8 +12,9 @@ from xrfree.report.rounding import display_unit, rounded, rounded_alone
 
 CONTRIBUTION_NAMES: Mapping[str, str] = {
     "counting": "counting statistics and overlap",
+    "background": "background and line shapes, found in the same counts",
+    "response": "line ratios, background and detector response, as calibrated",
     "misfit": "misfit of the spectrum model",
-    "response": "detector response and line ratios",
     "calibration": "calibration and its reference materials",
     "matrix": "matrix correction",
     "drift": "drift of the instrument",
@@ -23,8 +24,9 @@ CONTRIBUTION_NAMES: Mapping[str, str] = {
 """Contributions by their key in a budget; a complete budget has all of them, or says in which other one it is."""
 ADVICE: Mapping[str, str] = {
     "counting": "measure longer, or with more current; four times the time halves it",
+    "background": "measure longer, or more standards of this kind: they teach what is found here anew each time",
     "misfit": "look at the residuals of the fit: a line or a response term is missing",
-    "response": "calibrate the instrument again with pure compounds",
+    "response": "measure more standards of this kind, and pure compounds again: they show line ratios and background",
     "calibration": "add standards, or standards with smaller certified uncertainties",
     "matrix": "determine the ignition loss, or fuse the specimen",
     "drift": "measure the monitor more often",

@@ -176,6 +176,8 @@ def _areas_arrays(noun: NetAreas) -> tuple[Variables, Columns]:
     variables: Variables = {
         "area": (("group",), noun.area),
         "covariance": (("group", "other_group"), noun.covariance),
+        "counting_covariance": (("group", "other_group"), noun.counting_covariance),
+        "response_covariance": (("group", "other_group"), noun.response_covariance),
         "counts": (("energy_kev",), curve.counts),
         "expected": (("energy_kev",), curve.expected),
         "background": (("energy_kev",), curve.background),

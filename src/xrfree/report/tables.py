@@ -189,6 +189,8 @@ def _areas_document(areas: NetAreas) -> dict[str, Any]:
         "groups": list(areas.groups),
         "area": areas.area.tolist(),
         "covariance": areas.covariance.tolist(),
+        "counting_covariance": areas.counting_covariance.tolist(),
+        "response_covariance": areas.response_covariance.tolist(),
         "variance_at_zero": areas.variance_at_zero.tolist(),
         "live_time_s": float(areas.live_time_s),
         "survival": _number(areas.survival),
