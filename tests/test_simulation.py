@@ -123,6 +123,6 @@ def test_quantify_finds_the_composition_again(instrument: Instrument, method: Me
     measurement = Measurement(specimen="ore", spectra={"low": spectrum})
     assay = quantify(measurement, prepare(method, instrument), POWDER)
     truth = np.array([SEEN.get(component, 0.0) for component in assay.components])
-    pulls = (assay.mass_fraction - truth) / assay.budget["counting"]
+    pulls = (assay.mass_fraction - truth) / np.hypot(assay.budget["counting"], assay.budget["background"])
     assert np.max(np.abs(pulls)) < 4.0
     assert assay.areas[0].reduced_deviance == pytest.approx(1.0, abs=0.25)
