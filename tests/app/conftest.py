@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
@@ -42,26 +43,38 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visitor(browser: Any, bench: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page of the browser; the console must stay without errors, and nothing may come from elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", accept_downloads=True)
-    context.set_default_timeout(30_000)
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda m: wrong.append(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda r: wrong.append(f"asked for {r.url}") if _elsewhere(r.url, bench) else None)
+def visitor_of(browser: Any) -> Callable[[Any], AbstractContextManager[Any]]:
+    """Makes a page for a bench; its console must stay without errors, and nothing may come from elsewhere."""
 
-    def keep(name: str) -> None:
-        """Keep a picture of the whole page, to be looked at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        page.evaluate("window.scrollTo(0, 0)")
-        page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+    @contextmanager
+    def visit(bench: Any) -> Iterator[Any]:
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", accept_downloads=True)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        wrong: list[str] = []
+        page.on("console", lambda m: wrong.append(f"{m.type}: {m.text}") if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda r: wrong.append(f"asked for {r.url}") if _elsewhere(r.url, bench) else None)
 
-    yield SimpleNamespace(page=page, keep=keep, wrong=wrong)
-    context.close()
-    assert wrong == []
+        def keep(name: str) -> None:
+            """Keep a picture of the whole page, to be looked at."""
+            SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+            page.evaluate("window.scrollTo(0, 0)")
+            page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+
+        yield SimpleNamespace(page=page, keep=keep, wrong=wrong)
+        context.close()
+        assert wrong == []
+
+    return visit
+
+
+@pytest.fixture
+def visitor(bench: Any, visitor_of: Callable[[Any], AbstractContextManager[Any]]) -> Iterator[Any]:
+    """A page for the bench of the module."""
+    with visitor_of(bench) as visiting:
+        yield visiting
 
 
 def _elsewhere(address: str, bench: Any) -> bool:

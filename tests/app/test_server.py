@@ -117,6 +117,28 @@ def test_addresses_lead_to_pages_and_results_only(bench: Any, path):
     assert "SQLite" not in text
 
 
+def test_an_address_of_nothing_is_told_in_the_language_of_the_browser(bench: Any):
+    for language, words in (("zh-CN", "此地址没有内容"), ("en", "There is nothing at this address")):
+        for path in ("/nowhere", "/batches/x"):
+            status, headers, text = bench.ask("GET", path, headers={"Accept-Language": language})
+            assert status == 404
+            assert words in text
+            assert "default-src" in headers["content-security-policy"]
+
+
+def test_a_ledger_that_is_none_is_told_on_the_page(tmp_path):
+    (tmp_path / "<b>x.sqlite").write_bytes(b"no ledger at all" * 100)
+    with running_bench(tmp_path / "lab", "--ledger", str(tmp_path / "<b>x.sqlite")) as broken:
+        for path in ("/ledger", "/charts"):
+            status, _, text = broken.ask("GET", path, headers={"Accept-Language": "zh-CN"})
+            assert status == 500
+            assert "出现问题" in text
+            assert "x.sqlite" in text
+            assert "<b>x" not in text
+            assert "Traceback" not in text
+        assert broken.ask("GET", "/")[0] == 200
+
+
 def test_only_files_of_results_are_handed_out(bench: Any):
     _, headers, _ = bench.upload({"ore.csv": SPECTRUM})
     for name in ("batch.json", "log.txt", "ledger.sqlite", "..%2fbatch.json"):

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
-import jinja2
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -17,8 +16,9 @@ from nicegui import ui
 
 from xrfree.app.commands import Commands
 from xrfree.app.guard import Guard, door_of
-from xrfree.app.pages import batch, batches, calibrations, charts, ledger, specimen
+from xrfree.app.pages import batch, batches, calibrations, charts, ledger, problems, specimen
 from xrfree.app.pages.frame import LANGUAGE_COOKIE, Bench, texts_of
+from xrfree.app.pages.problems import notice
 from xrfree.app.results import Results
 from xrfree.app.settings import Settings
 from xrfree.app.texts import LANGUAGES
@@ -57,6 +57,7 @@ def make_app(bench: Bench) -> Guard:
     _language_route(app)
     for page in (batches, batch, specimen, calibrations, charts, ledger):
         page.register(bench)
+    problems.register()
     ui.run_with(app, title="xrfree bench", show_welcome_message=False, reconnect_timeout=30.0)
     return Guard(app, door=door_of(bench.settings.host, bench.settings.token))
 
@@ -82,15 +83,7 @@ def _upload_route(app: FastAPI, bench: Bench) -> None:
 
 def _refused(request: Request, error: UploadRefusedError) -> HTMLResponse:
     say = texts_of(request)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("xrfree.app", ""), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("refused.html.j2").render(
-        language=LANGUAGES[say.language],
-        heading=say("upload.refused"),
-        reason=say(error.key, **error.values),
-        back=say("site.back"),
-    )
+    page = notice(say, say("upload.refused"), say(error.key, **error.values))
     return HTMLResponse(page, error.status)
 
 

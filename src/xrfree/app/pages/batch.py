@@ -23,6 +23,15 @@ from xrfree.documents.shipped import shipped_path
 _LOOK_S = 1.0
 _REDRAW_S = 3.0
 _PAGE = 50
+_MOST_NAMES = 10
+_GATE_COLUMNS = ("outcome", "gate", "kind", "reason", "specimen", "repeat")
+_GATE_STYLES = {
+    "hold": ("doubtful", "!"),
+    "warn": ("doubtful", "!"),
+    "not evaluated": ("not-detected", "–"),
+    "pass": ("detected", "✓"),
+}
+"""Style and mark of each outcome of a gate, the worst first."""
 
 
 def register(bench: Bench) -> None:
@@ -179,6 +188,7 @@ class _Watch:
             self._table = frame.table([], [], key="specimen", page=_PAGE, name=say("batch.results"))
             self._filter.bind_value_to(self._table, "filter")
             self._more = ui.label()
+        self._gates = ui.element("section").props('id="gates"')
         self._refused = ui.element("section").props('id="refused"')
         self._link = frame.link(say("batch.calibrated"), f"/calibrations/{batch.key}")
 
@@ -253,6 +263,12 @@ class _Watch:
                 if (batch.results / name).is_file():
                     words = say("batch.report") if name == "report.html" else name
                     frame.link(words, f"/batches/{batch.key}/files/{name}")
+        gates = await asyncio.to_thread(batch.gates) if over else []
+        self._gates.clear()
+        self._gates.set_visibility(bool(gates))
+        if gates:
+            with self._gates:
+                _findings(say, gates)
         refused = await asyncio.to_thread(batch.refusals) if over else []
         self._refused.clear()
         self._refused.set_visibility(bool(refused))
@@ -269,11 +285,49 @@ class _Watch:
             self.look_again()
 
 
+def _findings(say: Texts, rows: list[dict[str, str]]) -> None:
+    """What the gates found: first what holds the batch, then warnings, then what passed."""
+    frame.title(say("batch.gate_findings"))
+    columns = [(name, say(f"gate.{name}")) for name in _GATE_COLUMNS]
+    order = list(_GATE_STYLES)
+    shown = [
+        {
+            "n": i,
+            "gate": row["gate"],
+            "kind": say.known("gate_kind", row["kind"]),
+            "outcome": _outcome(say, row["outcome"]),
+            "reason": frame.sentence_cell(say, row["reason"]),
+            "specimen": _first_names(row["specimen"]),
+            "repeat": _first_names(row["repeat"]),
+        }
+        for i, row in enumerate(sorted(rows, key=lambda row: order.index(row["outcome"]))[:MOST_SHOWN])
+    ]
+    frame.table(columns, shown, key="n", page=20, name=say("batch.gate_findings"))
+
+
+def _first_names(names: str) -> str:
+    """Some of the names of a finding, and how many there are; the report has them all."""
+    all_of_them = names.split("; ")
+    if len(all_of_them) <= _MOST_NAMES:
+        return ", ".join(all_of_them)
+    return f"{', '.join(all_of_them[:_MOST_NAMES])} … ({len(all_of_them)})"
+
+
+def _outcome(say: Texts, outcome: str) -> dict[str, str]:
+    style, mark = _GATE_STYLES[outcome]
+    return {"t": say.known("outcome", outcome), "s": style, "m": mark}
+
+
 def _refusals(say: Texts, rows: list[dict[str, str]]) -> None:
     frame.title(say("batch.refused"))
     columns = [(name, say(f"batch.{name}")) for name in ("file", "specimen", "reason", "remedy")]
     shown = [
-        {"n": i, "file": Path(r["path"]).name, **{name: r[name] for name in ("specimen", "reason", "remedy")}}
+        {
+            "n": i,
+            "file": Path(r["path"]).name,
+            "specimen": r["specimen"],
+            **{name: frame.sentence_cell(say, r[name]) for name in ("reason", "remedy")},
+        }
         for i, r in enumerate(rows[:MOST_SHOWN])
     ]
     frame.table(columns, shown, key="n", page=20, name=say("batch.refused"))

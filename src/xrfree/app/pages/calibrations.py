@@ -49,7 +49,7 @@ def register(bench: Bench) -> None:
             if shelf.broken:
                 frame.title(say("calibrations.broken"))
                 for reason in shelf.broken.values():
-                    frame.text(reason)
+                    frame.sentence(say, reason)
 
     @ui.page("/calibrations/{key}", response_timeout=frame.PATIENCE_S)
     async def calibration_page(request: Request, key: str) -> None:

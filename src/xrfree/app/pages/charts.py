@@ -17,7 +17,7 @@ from xrfree.batch.inputs import natural_order
 from xrfree.batch.monitoring import Series, recorded_series
 from xrfree.errors import XrfreeError
 from xrfree.ledger.store import Ledger
-from xrfree.quality.charts import CHARTS, FEWEST_HISTORY, Severity, centre_from_history
+from xrfree.quality.charts import CHARTS, FEWEST_HISTORY, Alarm, Severity, centre_from_history
 from xrfree.report.charts import control_chart_figure
 from xrfree.report.rounding import display_unit, rounded
 
@@ -107,7 +107,7 @@ class _Chart:
         try:
             series = await asyncio.to_thread(self._series, specimen, component)
         except XrfreeError as error:
-            self._only(str(error))
+            self._complain(error)
             return
         n, first = len(series.contents), int(max(history, FEWEST_HISTORY))
         if n < first:
@@ -116,7 +116,7 @@ class _Chart:
         try:
             centre = centre_from_history(series.contents[:first])
         except XrfreeError as error:
-            self._only(str(error))
+            self._complain(error)
             return
         chart = CHARTS[kind](np.array(series.contents), centre)
         labels = series.dates if n <= _MOST_LABELS else ()
@@ -146,24 +146,36 @@ class _Chart:
         with self._shown:
             frame.text(words)
 
-    def _last(self, alarms: list[Any], series: Series) -> None:
+    def _complain(self, error: XrfreeError) -> None:
+        self._shown.clear()
+        with self._shown:
+            frame.sentence(self._say, str(error))
+
+    def _last(self, alarms: list[Alarm], series: Series) -> None:
         say = self._say
         with ui.element("div").classes("side-by-side"):
             ui.label(say("charts.last", date=series.dates[-1]))
             if not alarms:
                 frame.verdict(say("charts.in_control"), "detected", "✓")
             for alarm in alarms:
-                frame.verdict(f"{_severity(say, alarm.severity)}: {alarm.explain()}", "doubtful", "!")
+                words = say("part.colon", first=_severity(say, alarm.severity), rest=_explained(say, alarm))
+                frame.verdict(words, "doubtful", "!")
 
-    def _alarm(self, i: int, alarm: Any, series: Series) -> dict[str, Any]:
+    def _alarm(self, i: int, alarm: Alarm, series: Series) -> dict[str, Any]:
         record = series.records[alarm.points[-1]]
         return {
             "i": i,
             "date": series.dates[alarm.points[-1]],
             "record": {"t": str(record), "n": record, "href": f"/ledger?record={record}"},
             "severity": {"t": _severity(self._say, alarm.severity), "s": "doubtful", "m": "!"},
-            "rule": alarm.explain(),
+            "rule": _explained(self._say, alarm),
         }
+
+
+def _explained(say: Texts, alarm: Alarm) -> str:
+    """The alarm as a sentence; points are counted from 1."""
+    points = ", ".join(str(point + 1) for point in alarm.points)
+    return say("rule.point", rule=alarm.rule, meaning=say.known("rule", alarm.rule), points=points)
 
 
 def _severity(say: Texts, severity: Severity) -> str:

@@ -18,7 +18,7 @@ from xrfree.app.commands import Commands
 from xrfree.app.results import Results
 from xrfree.app.settings import Settings
 from xrfree.app.shelf import Shelf, read_shelf
-from xrfree.app.texts import LANGUAGES, Texts, texts_for
+from xrfree.app.texts import DEFAULT, LANGUAGES, Texts, texts_for
 from xrfree.app.workspace import Workspace
 
 LANGUAGE_COOKIE = "xrfree_language"
@@ -32,6 +32,7 @@ _CELL = r"""
     <span class="mark" aria-hidden="true">{{ props.value.m }}</span>
     <span>{{ props.value.t }}</span><span v-if="props.value.v" class="word">{{ props.value.v }}</span>
   </span>
+  <span v-else-if="props.value && props.value.lang" :lang="props.value.lang">{{ props.value.t }}</span>
   <template v-else>{{ props.value?.t ?? props.value }}</template>
 </q-td>
 """
@@ -105,8 +106,20 @@ def text(words: str) -> ui.html:
 
 
 def literal(words: str) -> ui.html:
-    """What a program said, as it said it."""
-    return ui.html(html.escape(words), tag="pre", sanitize=False)
+    """What a program said, as it said it, in English."""
+    return ui.html(html.escape(words), tag="pre", sanitize=False).props('lang="en"')
+
+
+def sentence_cell(say: Texts, words: str) -> dict[str, str]:
+    """A cell with what xrfree says, in the language of the page; where it is not known in it, it is told as English."""
+    told = say.sentence(words)
+    return {"t": told, "lang": DEFAULT if told == words else say.language}
+
+
+def sentence(say: Texts, words: str) -> ui.html:
+    """A paragraph with what xrfree says."""
+    cell = sentence_cell(say, words)
+    return text(cell["t"]).props(f'lang="{cell["lang"]}"')
 
 
 def verdict(words: str, style: str, mark: str) -> ui.element:

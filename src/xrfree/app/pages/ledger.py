@@ -38,7 +38,7 @@ def register(bench: Bench) -> None:
                 frame.literal(told).props('id="story"')
             frame.title(say("ledger.latest", n=len(records), total=total))
             columns = [(name, say(f"ledger.{name}")) for name in _COLUMNS]
-            frame.table(columns, map(_row, records), key="key", page=20, name=say("ledger.heading"))
+            frame.table(columns, [_row(say, one) for one in records], key="key", page=20, name=say("ledger.heading"))
 
 
 def _latest(place: str) -> tuple[int, list[Record]]:
@@ -48,7 +48,7 @@ def _latest(place: str) -> tuple[int, list[Record]]:
         return total, list(ledger.records(numbers=numbers))
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(say: Texts, record: Record) -> dict[str, Any]:
     number: dict[str, Any] = {"t": str(record.seq), "n": record.seq}
     if record.kind == "result":
         number["href"] = f"/ledger?record={record.seq}"
@@ -56,7 +56,7 @@ def _row(record: Record) -> dict[str, Any]:
         "key": record.seq,
         "number": number,
         "created": record.created[:19].replace("T", " "),
-        "kind": record.kind,
+        "kind": say.known("record", record.kind),
         "subject": record.subject,
         "actor": record.actor,
         "digest": record.digest[:16],

@@ -17,7 +17,7 @@ from xrfree.app.workspace import Batch
 from xrfree.areas import FitVerdict
 from xrfree.assay import Assay
 from xrfree.batch.inputs import natural_order
-from xrfree.report.budget import advice, contributions
+from xrfree.report.budget import Contribution, contributions
 from xrfree.report.charts import budget_figure
 from xrfree.report.page import component_row
 from xrfree.report.plots import fit_figure
@@ -84,7 +84,8 @@ def _row(say: Texts, assay: Assay, i: int) -> dict[str, Any]:
     row, verdict = component_row(assay, i), assay.verdicts[i]
     word = {"t": say.known("verdict", str(verdict)), "s": STYLES[verdict], "m": MARKS[verdict]}
     return {
-        **{name: getattr(row, name) for name in _COLUMNS if name not in ("oxide", "verdict")},
+        **{name: getattr(row, name) for name in _COLUMNS if name not in ("oxide", "verdict", "reason")},
+        "reason": frame.sentence_cell(say, row.reason),
         "oxide": f"{row.oxide} {row.oxide_value} {row.unit}" if row.oxide else "",
         "verdict": word,
     }
@@ -100,7 +101,7 @@ async def _fits(say: Texts, assay: Assay) -> None:
             frame.verdict(word, "detected" if good else "doubtful", "✓" if good else "!")
             ui.label(say("specimen.fit_text", **place, deviance=f"{areas.reduced_deviance:.2f}"))
         if areas.reason:
-            frame.text(areas.reason)
+            frame.sentence(say, areas.reason)
         if areas.curve.energy_kev.size:
             drawn = await picture(fit_figure, areas, emphasised=assay.analytes)
             frame.picture(drawn, alternative=say("specimen.fit_picture", **place)).classes("fit-picture")
@@ -132,7 +133,7 @@ async def _budget(say: Texts, assay: Assay) -> None:
             for line in lines
         ]
         frame.table(columns, rows, key="contribution", name=say("specimen.budget"))
-        frame.text(advice(lines))
+        frame.text(_advice(say, lines[0]))
 
     ui.select(
         list(assay.analytes),
@@ -143,9 +144,20 @@ async def _budget(say: Texts, assay: Assay) -> None:
     one(assay.analytes[0])
 
 
-def _contributions(assay: Assay, analyte: str) -> Any:
+def _contributions(assay: Assay, analyte: str) -> tuple[Contribution, ...]:
     i = assay.components.index(analyte)
     return contributions({name: float(u[i]) for name, u in assay.budget.items()})
+
+
+def _advice(say: Texts, largest: Contribution) -> str:
+    """What to improve first."""
+    known = say.known("advice", largest.key)
+    return say(
+        "advice.largest",
+        contribution=say.known("contribution", largest.key),
+        share=f"{100.0 * largest.share:.0f}",
+        advice=say("advice.unknown") if known == largest.key else known,
+    )
 
 
 def _sources(say: Texts, assay: Assay, number: int) -> None:
@@ -156,7 +168,7 @@ def _sources(say: Texts, assay: Assay, number: int) -> None:
     documents = [
         (f"{recipe.method} ({say('batch.method')})", recipe.method_sha256),
         (recipe.instrument, recipe.instrument_sha256),
-        (recipe.calibration or say("batch.no_calibration"), recipe.calibration_sha256),
+        (recipe.calibration if recipe.calibration_sha256 else say("batch.no_calibration"), recipe.calibration_sha256),
     ]
     rows = [{"file": name, "digest": digest} for name, digest in (*files, *documents)]
     columns = [("file", say("specimen.file")), ("digest", say("specimen.digest"))]
