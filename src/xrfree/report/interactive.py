@@ -16,12 +16,15 @@ from xrfree.areas import NetAreas
 from xrfree.atomic import emission_lines, line_group_shells
 from xrfree.errors import XrfreeError
 from xrfree.fit import RegionFit
-from xrfree.report.plots import BACKGROUND, CYCLE, FITTED, MEASURED, excited_kev, suggested_groups
+from xrfree.report.plots import BACKGROUND, CONTRIBUTION_CYCLE, CYCLE, FITTED, MEASURED, excited_kev, suggested_groups
 from xrfree.spectrum import Spectrum
 
 _LEAST_MARKED = 0.02
 """Share of its subshell's decays below which a line gets no mark."""
-_HEIGHT = 480
+_LEAST_DRAWN = 0.5
+"""Counts per channel below which a component is not drawn: a logarithmic axis would show nothing else."""
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_HEIGHT = 600
 
 
 def interactive_figure(noun: Spectrum | NetAreas | RegionFit, *, elements: Sequence[str] | None = None) -> Any:
@@ -54,8 +57,9 @@ def interactive_figure(noun: Spectrum | NetAreas | RegionFit, *, elements: Seque
     return figure
 
 
-def _line(figure: Any, name: str, x: Any, y: Any, colour: str, *, shape: str = "linear", **more: Any) -> None:
-    figure.add_scatter(x=x, y=y, name=name, mode="lines", line={"color": colour, "width": 1.3, "shape": shape}, **more)
+def _line(figure: Any, name: str, x: Any, y: Any, colour: str, *, shape: str = "linear", dash: str = "solid") -> None:
+    line = {"color": colour, "width": 1.3, "shape": shape, "dash": dash}
+    figure.add_scatter(x=x, y=y, name=name, mode="lines", line=line)
 
 
 def _draw_fit(figure: Any, areas: NetAreas) -> None:
@@ -75,8 +79,10 @@ def _draw_components(figure: Any, fit: RegionFit, span: tuple[float, float]) -> 
     energy = fit.model.spectrum.centres_kev
     inside = (energy >= span[0]) & (energy <= span[1])
     for i, (group, counts) in enumerate(zip(fit.areas.groups, fit.lines, strict=True)):
-        colour = CYCLE[i % len(CYCLE)]
-        _line(figure, group, energy[inside], counts[inside], colour, fill="tozeroy", opacity=0.7)
+        shown = np.where(counts[inside] < _LEAST_DRAWN, np.nan, counts[inside])
+        colour = CONTRIBUTION_CYCLE[i % len(CONTRIBUTION_CYCLE)]
+        dash = _DASHES[i // len(CONTRIBUTION_CYCLE) % len(_DASHES)]
+        _line(figure, group, energy[inside], shown, colour, dash=dash)
 
 
 def _mark(figure: Any, element: str, span: tuple[float, float], top: float, colour: str) -> None:
@@ -87,12 +93,13 @@ def _mark(figure: Any, element: str, span: tuple[float, float], top: float, colo
     if not shown:
         return
     x = [e for line in shown for e in (line.energy_kev, line.energy_kev, None)]
-    y = [count for _ in shown for count in (0.5, top, None)]
+    y = [count for _ in shown for count in (_LEAST_DRAWN, top, None)]
     text = [label for line in shown for label in (f"{element} {line.siegbahn}",) * 2 + ("",)]
     figure.add_scatter(
         x=x,
         y=y,
         text=text,
+        legend="legend2",
         name=f"lines of {element}",
         mode="lines",
         visible="legendonly",
@@ -106,13 +113,15 @@ def _layout(span: tuple[float, float]) -> dict[str, Any]:
         {"label": label, "method": "relayout", "args": [{"yaxis.type": kind}]}
         for label, kind in (("log", "log"), ("linear", "linear"))
     ]
+    marks = {"orientation": "h", "x": 0.0, "y": -0.16, "xanchor": "left", "yanchor": "top", "font": {"size": 11}}
     menu = {"type": "buttons", "direction": "right", "buttons": buttons, "x": 0.0, "y": 1.12, "xanchor": "left"}
     return {
         "template": "simple_white",
         "height": _HEIGHT,
-        "margin": {"l": 60, "r": 10, "t": 50, "b": 45},
+        "margin": {"l": 60, "r": 10, "t": 50, "b": 130},
         "xaxis": {"title": {"text": "energy, keV"}, "range": list(span)},
         "yaxis": {"title": {"text": "counts per channel"}, "type": "log", "exponentformat": "power"},
         "legend": {"groupclick": "toggleitem"},
+        "legend2": marks,
         "updatemenus": [menu],
     }
