@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,13 @@ def evidence_page(folder: Path) -> str:
 def _figures(result: Mapping[str, Any]) -> str:
     rows = [f"| `{name}` | {value:.4g} |" for name, value in result["figures"].items()]
     environment = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
-    return "\n".join(["| figure | value |", "|---|---:|", *rows, "", f"Measured with {environment}.", ""])
+    table = _table(**result["table"]) if "table" in result else []
+    return "\n".join(["| figure | value |", "|---|---:|", *rows, "", *table, f"Measured with {environment}.", ""])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = [" | ".join(map(str, row)) for row in (columns, ["---"] * len(columns), *rows)]
+    return [*(f"| {line} |" for line in lines), ""]
 
 
 def commands_page() -> str:

@@ -34,10 +34,13 @@ def test_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
 def test_evidence_is_what_benchmarks_wrote(tmp_path):
     figures = {"figures": {"York_digits": 11.0}, "environment": {"python": "3.11.7"}}
     (tmp_path / "regression.json").write_text(json.dumps(figures), encoding="utf-8")
+    figures |= {"table": {"columns": ["reader", "faults"], "rows": [["emsa", 0]]}}
+    (tmp_path / "readers_fuzz.json").write_text(json.dumps(figures), encoding="utf-8")
     page = PAGES["evidence_page"](tmp_path)
     assert "| `York_digits` | 11 |" in page
+    assert "| reader | faults |\n| --- | --- |\n| emsa | 0 |\n" in page
     assert "Measured with python 3.11.7." in page
-    assert page.count("Not run yet.") == page.count("\n## ") - 1
+    assert page.count("Not run yet.") == page.count("\n## ") - 2
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "evidence").glob("*.json")), ids=lambda p: p.stem)

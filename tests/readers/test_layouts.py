@@ -1,9 +1,10 @@
 """Formats without a sample file: what the published layouts say comes back, byte for byte in its place."""
 
 import base64
-import sys
+import json
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from xrfree.errors import SpectrumFileError, UncalibratedError
-from xrfree.readers import _hdf5_helper, read_measurement, read_measurements
+from xrfree.readers import _library_helper, read_measurement, read_measurements
 from xrfree.readers.profile import ReaderProfile
 from xrfree.spectrum import Spectrum
 
@@ -179,6 +180,17 @@ def test_vanta_rows_are_turned(put: Put, counts: list[int]) -> None:
     np.testing.assert_array_equal(measurement.spectra["15 kV"].counts, counts)
 
 
+@pytest.mark.parametrize("label", ["TestID", "ExposureNum", "Livetime", "Offset", "Slope"])
+def test_a_delta_table_without_a_label_is_refused(put: Put, counts: list[int], label: str) -> None:
+    """Without TestID this ended in a KeyError: its first cell holds more than the label."""
+    said = {"TestID": "7", "ExposureNum": "1", "Offset": "-0.01", "Slope": "0.02", "Livetime": "19.5"}
+    labels = [f"{key},{value},{value}" for key, value in said.items()]
+    table = "\n".join([*labels, *(f",{n},{n}" for n in counts)])
+    assert len(read_measurements(put("a.csv", table))) == 2
+    with pytest.raises(SpectrumFileError, match=f"the rows {label} are missing"):
+        read_measurements(put("b.csv", table.replace(label, f"{label};x", 1)))
+
+
 def test_entities_in_xml_are_refused(put: Put) -> None:
     bomb = '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "bb">]><TRTSpectrum>&b;</TRTSpectrum>'
     with pytest.raises(SpectrumFileError, match="declares a document type or entities"):
@@ -188,41 +200,86 @@ def test_entities_in_xml_are_refused(put: Put) -> None:
         read_measurement(put("b.spx", deep))
 
 
-class Library:
-    """Stands for rosettasciio: a map of two pixels."""
+# Stands for rosettasciio: the file says in JSON what the library makes of it.
+LIBRARY = """
+import json
+from pathlib import Path
+import numpy as np
 
-    def __init__(self, counts: list[int], units: str = "keV") -> None:
-        self.found = [
-            {
-                "data": np.array([[counts, counts]]),
-                "axes": [{}, {}, {"offset": -0.05, "scale": 0.2, "units": units}],
-                "original_metadata": {"Microscope": {"Name": "M4"}},
-            }
-        ]
-
-    def file_reader(self, _: str, *, select_type: str) -> list[dict[str, object]]:
-        assert select_type == "spectrum_image"
-        return self.found
+def file_reader(name, *, select_type):
+    assert select_type == "spectrum_image"
+    said = json.loads(Path(name).read_bytes()[8:])
+    while said.get("endless"):
+        pass
+    data = np.zeros(said["shape"], dtype="u1") + np.array(said["counts"], dtype="u1")
+    axes = [{}, {}, {"offset": -0.05, "scale": 0.2, "units": said["units"]}]
+    return said.get("maps", 1) * [{"data": data, "axes": axes, "original_metadata": said["metadata"]}]
+"""
 
 
-def test_bcf_goes_through_the_library_and_our_checks(
-    put: Put, counts: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = put("a.bcf", b"AAMVHFSS" + b"\0" * 100)
-    library = Library(counts)
-    monkeypatch.setitem(sys.modules, "rsciio", library)
-    monkeypatch.setitem(sys.modules, "rsciio.bruker", library)
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The module rsciio.bruker, of which the helper process knows."""
+    module = tmp_path / "packages" / "rsciio" / "bruker.py"
+    module.parent.mkdir(parents=True)
+    (module.parent / "__init__.py").write_text("")
+    module.write_text(LIBRARY)
+    monkeypatch.syspath_prepend(str(module.parents[1]))
+    helper = _library_helper.HELPERS["rosettasciio"]
+    helper._stop()
+    yield module
+    helper._stop()
+
+
+def bcf(counts: list[int], **changes: object) -> bytes:
+    said: dict[str, object] = {
+        "shape": [1, 2, len(counts)],
+        "counts": [n // 4 for n in counts],
+        "units": "keV",
+        "metadata": {"Microscope": {"Name": "M4"}},
+    }
+    return b"AAMVHFSS" + json.dumps(said | changes).encode()
+
+
+def test_bcf_goes_through_the_library_and_our_checks(put: Put, counts: list[int], library: Path) -> None:
+    path = put("a.bcf", bcf(counts))
     with pytest.raises(SpectrumFileError, match="no live time is stated"):
         read_measurement(path)
     spectrum = only(path, profile(live_time_s=10.0))
-    assert spectrum.counts.tolist() == [2 * n for n in counts]
+    assert spectrum.counts.tolist() == [2 * (n // 4) for n in counts]
     assert (spectrum.energy_scale.zero_kev, spectrum.metadata["Microscope/Name"]) == (-0.05, "M4")
-    library.found = Library(counts, units="").found
-    with pytest.raises(UncalibratedError, match="the energy axis has the unit ''"):
-        read_measurement(path)
-    monkeypatch.setitem(sys.modules, "rsciio.bruker", None)
+    assert spectrum.metadata["xrfree.pixels"] == "2"
+    tube = {"Xrf Header": {"Voltage": "50"}}
+    measurement = read_measurement(put("b.bcf", bcf(counts, metadata=tube)), profile=profile(live_time_s=10.0))
+    assert list(measurement.spectra) == ["50 kV"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"units": ""}, "the energy axis has the unit ''"),
+        ({"maps": 2}, "holds 2 maps of spectra"),
+        ({"maps": 0}, "holds 0 maps of spectra"),
+        ({"metadata": {"Xrf Header": {"Voltage": "fifty"}}}, "the voltage is 'fifty'"),
+        ({"shape": [7]}, "rosettasciio cannot read it"),
+        ({"shape": [1 << 20, 1 << 20, 48]}, "rosettasciio cannot read it .Unable to allocate"),
+        ({"shape": [1 << 12, 1 << 11, 48]}, "rosettasciio cannot read it .Unable to allocate"),
+        ({"endless": True}, "rosettasciio does not come to an end on this file"),
+    ],
+)
+def test_bcf_that_the_library_cannot_read(
+    put: Put, counts: list[int], library: Path, changes: dict[str, object], found: str
+) -> None:
+    path = put("b.bcf", bcf(counts, **changes))
+    with pytest.raises(SpectrumFileError, match=rf"b\.bcf.*{found}"):
+        read_measurement(path, profile=profile(live_time_s=10.0))
+    assert only(put("a.bcf", bcf(counts)), profile(live_time_s=10.0)).n_channels == len(counts)
+
+
+def test_bcf_without_the_library(put: Put, counts: list[int], library: Path) -> None:
+    library.write_text("raise ImportError")
     with pytest.raises(SpectrumFileError, match=r"pip install .xrfree\[formats\]"):
-        read_measurement(path)
+        read_measurement(put("a.bcf", bcf(counts)))
 
 
 def nexus(path: Path, counts: list[int], **changes: object) -> Path:
@@ -247,6 +304,25 @@ def test_nxdata_of_two_points(tmp_path: Path, counts: list[int]) -> None:
     spectrum = second.spectra["spectrum"]
     assert spectrum.counts.tolist() == counts[::-1]
     assert (spectrum.live_time_s, spectrum.energy_scale.gain_kev) == (11.0, pytest.approx(0.2))
+
+
+def test_one_spectrum_with_its_live_time(tmp_path: Path, counts: list[int]) -> None:
+    """The time came back from the helper as an array of one number, and this ended in a TypeError."""
+    path = nexus(tmp_path / "a.h5", counts, live_time=np.array([10.0]))
+    with h5py.File(path, "a") as opened:
+        del opened["entry/xrf/counts"]
+        opened["entry/xrf/counts"] = np.array(counts)
+    (measurement,) = read_measurements(path)
+    assert (measurement.specimen, measurement.spectra["spectrum"].live_time_s) == ("a", 10.0)
+
+
+def test_a_dataset_without_points_is_refused(tmp_path: Path, counts: list[int]) -> None:
+    path = nexus(tmp_path / "a.h5", counts, live_time=None)
+    with h5py.File(path, "a") as opened:
+        del opened["entry/xrf/counts"]
+        opened["entry/xrf/counts"] = np.zeros((0, len(counts)), dtype="i4")
+    with pytest.raises(SpectrumFileError, match=r"the spectra have the shapes \[\(0, 48\)\]"):
+        read_measurements(path)
 
 
 def test_calibration_and_selected_dataset(tmp_path: Path, counts: list[int]) -> None:
@@ -288,7 +364,7 @@ def test_a_dataset_that_claims_more_than_the_file_can_hold(tmp_path: Path, count
         read_measurements(path)
 
 
-# An NXdata file with one byte changed (0 to 8 at byte 2073), found by tools/fuzz_readers.py: HDF5 loops on it.
+# An NXdata file with one byte changed (0 to 8 at byte 2073), found by benchmarks/readers_fuzz.py: HDF5 loops on it.
 ENDLESS = (
     "c-rk-O-vI(6y6`YEI(>N)Pe#P6%7(op$9K!*C@z=08vAFf-bl%#9AXQ3Kzwwv2rk6G-_hJqE}7y;L!sIG+rbg&_tue#DfM+G)Bel"
     "%$x1biu{Vv@V=y(yqRy_?9RUTmi;DNY}i-7BDW-0u%N0!mf#hfm;wZXyv@eL(2CHepdFT2zf8t_(C-ERewm+t=s;ba#h!A3t)nZn"
@@ -310,15 +386,24 @@ def test_a_library_that_does_not_come_back_is_ended(tmp_path: Path, counts: list
     good, endless = nexus(tmp_path / "a.h5", counts), tmp_path / "b.h5"
     endless.write_bytes(zlib.decompress(base64.b85decode(ENDLESS)))
     assert read_measurements(good)
-    with pytest.raises(SpectrumFileError, match=r"b\.h5: the HDF5 library does not come to an end"):
+    with pytest.raises(SpectrumFileError, match=r"b\.h5: the library HDF5 does not come to an end"):
         read_measurements(endless)
     assert read_measurements(good)
+
+
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="the system does not tell the limits of a process")
+def test_the_helper_for_hdf5_can_open_no_file(tmp_path: Path, counts: list[int]) -> None:
+    assert read_measurements(nexus(tmp_path / "a.h5", counts))
+    process = _library_helper.HELPERS["HDF5"]._process
+    assert process is not None
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    assert re.search(r"^Max open files +3 ", limits, re.MULTILINE)
 
 
 def test_a_helper_that_was_ended_from_outside_is_replaced(tmp_path: Path, counts: list[int]) -> None:
     path = nexus(tmp_path / "a.h5", counts)
     assert read_measurements(path)
-    process = _hdf5_helper._HELPER._process
+    process = _library_helper.HELPERS["HDF5"]._process
     assert process is not None
     process.kill()
     process.wait()

@@ -34,6 +34,14 @@ def test_vanta(shared: Path) -> None:
     assert second.metadata["Method Name"] == "geoChem-Extra"
 
 
+def test_vanta_without_its_titles_is_refused(put: Put) -> None:
+    """A quote behind sep=, swallows all lines; this ended in an IndexError."""
+    text = "sep=,\ninfo, Units,Nb Concentration,Nb Error 1s\nore,ppm,52,1\n"
+    assert read_results(put("a.csv", text))[0].values["Nb"].mass_fraction == pytest.approx(52e-6)
+    with pytest.raises(SpectrumFileError, match=r"b\.csv line 1: there is no line with the names"):
+        read_results(put("b.csv", text.replace("sep=,", 'sep=,"')))
+
+
 def test_niton(shared: Path) -> None:
     readings = read_results(shared / "spectra/real/niton_results_csv/niton_xl3t_mining.csv")
     assert len(readings) == 30
@@ -53,6 +61,22 @@ def test_epsilon_report_without_its_rows_of_statistics(shared: Path) -> None:
     assert readings[1].values["La"].mass_fraction == pytest.approx(30.568e-6)
     assert readings[1].values["Nb"].mass_fraction == pytest.approx(-0.278e-6)
     assert readings[1].metadata["Na Iraw"] == "-26.658"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("\t\tLa\n", '\t\t"La\n'),  # a quote that swallows the titles: this ended in StopIteration
+        ("\tIraw\tInet", '\t"Iraw\tInet"'),  # this ended in ValueError: 'Iraw' is not in list
+        ("\t\tLa\n", ""),  # without the line above them, the titles name no element
+    ],
+)
+def test_epsilon_report_without_its_titles_is_refused(put: Put, old: str, new: str) -> None:
+    text = "\t\tLa\nNr\tIdent\tIraw\tInet\tC\tUnit\n1\tore\t1.5\t1.2\t30\tppm\n"
+    assert read_results(put("a.txt", text))[0].values["La"].mass_fraction == pytest.approx(30e-6)
+    assert old in text
+    with pytest.raises(SpectrumFileError, match=r"b\.txt line 1: there is no line 'Nr"):
+        read_results(put("b.txt", text.replace(old, new)))
 
 
 def test_rigaku_zsx_keeps_flags_and_mixed_units(shared: Path) -> None:

@@ -124,3 +124,107 @@ def shimadzu(counts: Sequence[int]) -> str:
         lines += ["Channel_info_start", f"Channel : {name}", f"Points : {len(points)}"]
         lines += [f"Range : 0.000000 - {end:.6f}", "Step : 0.200000", "Channel_info_end", *map(str, points)]
     return "".join(f'"{line}",\r\n' for line in lines)
+
+
+def _put(content: bytearray, offset: int, layout: str, *values: object) -> None:
+    struct.pack_into(layout, content, offset, *values)
+
+
+def _pdp11(value: float) -> bytes:
+    low, high = struct.unpack("<HH", struct.pack("<f", 4.0 * value))
+    return struct.pack("<HH", high, low)
+
+
+def cnf(counts: Sequence[int]) -> bytes:
+    """Three sections of a CAM file; the number of channels is a multiple of 256."""
+    padded = [*counts, *[0] * (-len(counts) % 256)]
+    content = bytearray(0xA00) + struct.pack(f"<{len(padded)}I", *padded)
+    for i, (kind, place) in enumerate(((0x12000, 0x200), (0x12001, 0x600), (0x12005, 0x800))):
+        _put(content, 0x70 + 0x30 * i, "<I", kind)
+        _put(content, 0x70 + 0x30 * i + 0x0A, "<I", place)
+    _put(content, 0x200 + 0x22, "<2H", 0x100, 0x180)
+    content[0x200 + 0xBA] = len(padded) // 256
+    scale, times = 0x200 + 0x30 + 0x100, 0x200 + 0x30 + 0x180
+    for at, value in ((0x44, -0.05), (0x48, 0.02), (0x4C, 1e-7)):
+        content[scale + at : scale + at + 4] = _pdp11(value)
+    content[scale + 0x5C : scale + 0x5F] = b"keV"
+    _put(content, times + 1, "<Q", 49_000_000_000_000_000)
+    _put(content, times + 9, "<2Q", 2**64 - 1 - 605_000_000, 2**64 - 1 - 582_500_000)
+    content[0x630:0x636] = b"ore 17"
+    return bytes(content)
+
+
+def spc(counts: Sequence[int], *, real: bool = False) -> bytes:
+    """Records of 128 bytes: header, acquisition, sample, calibration, spectrum."""
+    padded = [*counts, *[0] * (-len(counts) % 32)]
+    content = bytearray(4 * 128) + struct.pack(f"<{len(padded)}{'f' if real else 'I'}", *padded)
+    _put(content, 0, "<2H", 1, 5 if real else 1)
+    _put(content, 8, "<2H", 2, 3)
+    _put(content, 34, "<H", 4)
+    _put(content, 60, "<3H", 5, len(padded) // 32, len(counts))
+    _put(content, 90, "<2f", 60.5, 58.25)
+    content[128:166] = b"ORE17.SPC       17-SEP-121  13:42:30  "
+    content[256:262] = b"ore 17"
+    _put(content, 384 + 20, "<6f", -0.05, 0.2, 1e-6, 1.0, 0.01, 0.0)
+    return bytes(content)
+
+
+def jeol(counts: Sequence[int]) -> bytes:
+    content = bytearray(458) + struct.pack(f"<{len(counts)}i", *counts) + b"\0" * 64
+    content[0] = 2
+    _put(content, 10, "<d", 43_000.5)
+    content[18:24], content[98:100] = b"ore 17", b"me"
+    _put(content, 218, "<9d", 0.0, 1.75, 0.12, 45.0, 0.2, 58.25, 60.5, 2.25, 1000.0)
+    _put(content, 362, "<2d", 0.2, -0.05)
+    content[378:384] = b"Live T"
+    _put(content, 454, "<i", len(counts))
+    return bytes(content)
+
+
+def iec(counts: Sequence[int]) -> str:
+    """Lines of fixed columns; the last line of counts is filled up with zeros."""
+    padded = [*counts, *[0] * (-len(counts) % 5)]
+    head = ["    1 ore 17", f"{58.25:12.2f}{60.5:12.2f}{len(counts):6d}", "01/02/20 03:04:05 01/02/20 03:04:05"]
+    head += ["".join(f"{value:15.8E}" for value in values) for values in ((-0.05, 0.2, 1e-6, 0), (1, 0.01, 0, 0))]
+    head += ["bench"] + [""] * 52
+    rows = [f"{i:6d}" + "".join(f"{n:10d}" for n in padded[i : i + 5]) for i in range(0, len(padded), 5)]
+    return "".join(f"A004{line}\r\n" for line in [*head, *rows])
+
+
+def gsecars(counts: Sequence[int]) -> str:
+    header = (
+        "VERSION:    3.1\nELEMENTS:              2\nDATE:       May 04, 2023 13:14:15.016\n"
+        f"CHANNELS:           {len(counts)}\nREAL_TIME:  60.500 60.500\nLIVE_TIME:  58.250 57.125\n"
+        "CAL_OFFSET: -5.0000000e-002 -4.0000000e-002\nCAL_SLOPE:  2.0000000e-001 2.0100000e-001\n"
+        "CAL_QUAD:   0.0000000e+000 0.0000000e+000\nROIS:       0 0\n"
+        'ENVIRONMENT: 13IDA:E:Energy.VAL="21000.0" (Mono Energy)\nDATA: \n'
+    )
+    return header + "".join(f" {n} {n + 1}\n" for n in counts)
+
+
+def spx(counts: Sequence[int]) -> str:
+    """A spectrum, and the fitted background nested in its results, which is no spectrum of its own."""
+    return (
+        '<?xml version="1.0" encoding="WINDOWS-1252" standalone="yes"?>\r\n<TRTSpectrum>\r\n'
+        '<ClassInstance Type="TRTSpectrum" Name="ore 17">\r\n<TRTHeaderedClass>\r\n'
+        '<ClassInstance Type="TRTSpectrumHardwareHeader"><RealTime>60500</RealTime><LifeTime>58250</LifeTime>'
+        "<DeadTime>4</DeadTime><ZeroPeakPosition>96</ZeroPeakPosition></ClassInstance>\r\n"
+        '<ClassInstance Type="TRTXrfHeader"><Voltage>50</Voltage><Current>600</Current><Anode>45</Anode>'
+        "<ExcitationFilter><FilterId>Al_630</FilterId></ExcitationFilter><Atmosphere>Air</Atmosphere></ClassInstance>\r\n"
+        "</TRTHeaderedClass>\r\n"
+        '<ClassInstance Type="TRTSpectrumHeader"><Date>4.5.2023</Date>'
+        f"<ChannelCount>{len(counts)}</ChannelCount><CalibAbs>-5E-2</CalibAbs><CalibLin>2E-1</CalibLin></ClassInstance>\r\n"
+        f"<Channels>{','.join(map(str, counts))}</Channels>\r\n"
+        '<ClassInstance Type="TRTResult"><ClassInstance Type="TRTSpectrum"><Channels>1,2</Channels></ClassInstance>'
+        "</ClassInstance>\r\n</ClassInstance>\r\n</TRTSpectrum>\r\n"
+    )
+
+
+def delta(counts: Sequence[int]) -> str:
+    """Three exposures of one test, in columns."""
+    said = {
+        "TestID": "7", "ExposureNum": "", "Offset": "-0.01", "Slope": "0.2", "Livetime": "19.5", "Realtime": "20",
+        "NumData": str(len(counts)), "TubeVoltageSet": "40", "FilterPosition": "", "TimeStamp": "22.4.2021 15:11",
+    }  # fmt: skip
+    rows = [[key, *(value or str(exposure) for exposure in (1, 2, 3))] for key, value in said.items()]
+    return "".join(",".join(map(str, row)) + "\r\n" for row in [*rows, *(["", n, n, n] for n in counts)])

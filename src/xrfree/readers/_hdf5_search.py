@@ -1,6 +1,6 @@
 """Where the spectra of a foreign HDF5 file are, and what belongs to them: the part that the HDF5 library works in.
 
-It runs in a process of its own (`_hdf5_helper`), because on damaged files the library may loop for ever or crash.
+It runs in a process of its own (`_library_helper`), because on damaged files the library may loop for ever or crash.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from xrfree.spectrum import MAX_CHANNELS
 _MAPS = "MAPS_RAW"
 _MAPS_DETECTORS = "abcdefgh"
 _KNOWN_FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: the ones that HDF5 always brings
-_MOST_VALUES = 2**24
-_LARGEST_CHUNK = 2**24
+# Read once and turned around once, so many bytes stay below what a file may make its reader reserve.
+_MOST_BYTES = 80 * 2**20
 # Deflate packs at most 1032 bytes into one.
 _MOST_PACKED = 1032
 _MOST_OBJECTS = 5_000
@@ -119,6 +119,14 @@ def _own(group: Any, name: str) -> Any:
     return group[name] if isinstance(link, h5py.HardLink) else None
 
 
+def _dataset(group: Any, name: str) -> Any:
+    """A member that lies in this file and is a dataset with a shape, None otherwise."""
+    import h5py
+
+    member = _own(group, name)
+    return member if isinstance(member, h5py.Dataset) and member.shape is not None else None
+
+
 def _followed(root: Any, path: str) -> Any:
     """What a path leads to over hard links alone."""
     import h5py
@@ -178,15 +186,12 @@ def _groups(opened: Any) -> Iterator[tuple[Any, list[Any]]]:
 
 
 def _signal(group: Any) -> Any:
-    import h5py
-
     name = _text(group.attrs.get("signal"))
     if not name:
         kind = _text(group.attrs.get("NX_class"))
         is_detector = kind in {"NXdetector", "NXdata", "NXmca", "NXxrf", "NXfluo"} or _own(group, "info") is not None
         name = next((n for n in ("counts", "data", "spectrum") if is_detector and _own(group, n) is not None), "")
-    dataset = _own(group, name) if name else None
-    return dataset if isinstance(dataset, h5py.Dataset) else None
+    return _dataset(group, name) if name else None
 
 
 def _looks_like_spectra(group: Any, dataset: Any) -> bool:
@@ -225,30 +230,37 @@ def _values(path: Path, dataset: Any) -> NDArray[Any]:
         raise _refused(path, place, "does not hold numbers")
     if dataset.is_virtual or dataset.external:
         raise _refused(path, place, "lies in another file, which is not followed")
-    stored = _MOST_PACKED * dataset.file.id.get_filesize()
-    if math.prod(dataset.shape) * dataset.dtype.itemsize > stored:
+    if _bytes(dataset.shape, dataset) > _MOST_PACKED * dataset.file.id.get_filesize():
         raise _refused(path, place, f"has the shape {dataset.shape}, more than a file of this size can hold")
-    if math.prod(dataset.shape) > _MOST_VALUES or math.prod(dataset.chunks or (1,)) > _LARGEST_CHUNK:
-        raise _refused(path, place, f"has the shape {dataset.shape}, more than {_MOST_VALUES} values")
+    if max(_bytes(shape, dataset) for shape in (dataset.shape, dataset.chunks or (1,))) > _MOST_BYTES:
+        raise _refused(path, place, f"has the shape {dataset.shape}, more than {_MOST_BYTES // 2**20} MB")
     properties = dataset.id.get_create_plist()
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if not filters <= _KNOWN_FILTERS:
         raise _refused(path, place, f"is packed with a filter that is not read (HDF5 filter {max(filters)})")
     with np.errstate(all="ignore"):  # a damaged type of number may hold anything
         values = np.asarray(dataset[()])
-        return values.astype(np.float64) if values.dtype.kind == "f" else values
+        usual = values.dtype.kind != "f" or values.dtype.itemsize in {4, 8}
+        return values if usual else values.astype(np.float64)
+
+
+def _bytes(shape: tuple[int, ...], dataset: Any) -> int:
+    return math.prod(shape) * int(dataset.dtype.itemsize)
 
 
 def _maps(path: Path, group: Any) -> list[Found]:
     """data_a ... (channel, y, x) of each detector, livetime and realtime (detector, y, x)."""
-    letters = [letter for letter in _MAPS_DETECTORS if _own(group, f"data_{letter}") is not None]
-    if not letters:
+    datasets = {letter: _dataset(group, f"data_{letter}") for letter in _MAPS_DETECTORS}
+    datasets = {letter: dataset for letter, dataset in datasets.items() if dataset is not None}
+    if not datasets:
         raise _refused(path, _MAPS, "there is no dataset data_a")
-    live, real = (_own(group, name) for name in ("livetime", "realtime"))
+    whole = sum(_bytes(dataset.shape, dataset) for dataset in datasets.values())
+    if whole > _MOST_BYTES:
+        raise _refused(path, _MAPS, f"the detectors hold {whole // 2**20} MB, more than {_MOST_BYTES // 2**20} MB")
+    live, real = (_dataset(group, name) for name in ("livetime", "realtime"))
     live_s, real_s = (None if each is None else _values(path, each).astype(np.float64) for each in (live, real))
     found = []
-    for number, letter in enumerate(letters):
-        dataset = _own(group, f"data_{letter}")
+    for number, dataset in enumerate(datasets.values()):
         if len(dataset.shape) != 3 or not 0 < dataset.shape[0] <= MAX_CHANNELS:
             raise _refused(path, dataset.name, f"has the shape {dataset.shape}, expected (channel, y, x)")
         counts = np.moveaxis(_values(path, dataset), 0, -1)
@@ -274,7 +286,8 @@ def _nexus(path: Path, dataset: Any, parents: list[Any]) -> Found:
 
 
 def _member(context: list[Any], names: tuple[str, ...]) -> Any:
-    members = (_own(group, name) for group in context if group is not None for name in names)
+    """The first dataset of one of the names."""
+    members = (_dataset(group, name) for group in context if group is not None for name in names)
     return next((member for member in members if member is not None), None)
 
 
@@ -285,12 +298,10 @@ def _times(path: Path, dataset: Any, points: tuple[int, ...]) -> NDArray[np.floa
     unit = _UNIT_S.get(_text(dataset.attrs.get("units")).lower())
     if unit is None:
         return None
+    if math.prod(dataset.shape) != 1 and dataset.shape != points:
+        raise _refused(path, dataset.name, f"has the shape {dataset.shape} for spectra of the shape {points}")
     values = _values(path, dataset).astype(np.float64) * unit
-    if values.size == 1:
-        return np.full(points, values.reshape(-1)[0])
-    if values.shape != points:
-        raise _refused(path, dataset.name, f"has the shape {values.shape} for spectra of the shape {points}")
-    return values
+    return values if values.shape == points else np.full(points, values.reshape(-1)[0])
 
 
 def _scale(path: Path, dataset: Any, context: list[Any], n_channels: int) -> StatedScale | None:
@@ -309,10 +320,10 @@ def _scale(path: Path, dataset: Any, context: list[Any], n_channels: int) -> Sta
         return straight_scale(
             path, values, tolerance_kev=1e-3 * float(np.ptp(values)) / n_channels, place=str(energy.name)
         )
-    if calibration is None:
+    if calibration is None or not 2 <= math.prod(calibration.shape) <= 3:
         return None
     numbers = _values(path, calibration).astype(np.float64).reshape(-1)
-    if not 2 <= numbers.size <= 3 or not np.isfinite(numbers).all() or numbers[1] == 0:
+    if not np.isfinite(numbers).all() or numbers[1] == 0:
         return None
     zero, gain, quadratic = (*numbers.tolist(), 0.0)[:3]
     return StatedScale(zero_kev=zero, gain_kev=gain, quadratic_kev=quadratic, place=str(calibration.name))
@@ -320,14 +331,11 @@ def _scale(path: Path, dataset: Any, context: list[Any], n_channels: int) -> Sta
 
 def _energy_axis(dataset: Any, context: list[Any], n_channels: int) -> Any:
     """The axis of the channels, as the attribute axes names it, or a member called energy."""
-    import h5py
-
     axes = context[0].attrs.get("axes") if context else None
     names = [_text(axis) for axis in np.atleast_1d(axes)] if axes is not None else []
     last = names[-1] if len(names) == len(dataset.shape) and names[-1] not in {"", "."} else ""
     axis = _member(context, (last, *_ENERGY) if last and last not in {"channel", "channels"} else _ENERGY)
-    fits = isinstance(axis, h5py.Dataset) and axis.shape == (n_channels,)
-    return axis if fits else None
+    return axis if axis is not None and axis.shape == (n_channels,) else None
 
 
 def _metadata(parents: list[Any]) -> dict[str, str]:

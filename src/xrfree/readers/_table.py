@@ -90,7 +90,10 @@ def rows_of(file: SpectrumBytes, separator: str) -> list[Row]:
             file.path, found=f"not a table of separated values ({error})", remedy=EXPORT_AGAIN
         ) from error
     rows = (Row(file.path, [cell.strip() for cell in row], line) for line, row in enumerate(cells, 1))
-    return [row for row in rows if any(row.cells)]
+    filled = [row for row in rows if any(row.cells)]
+    if not filled:
+        raise SpectrumFileError(file.path, found="all cells are empty", remedy=EXPORT_AGAIN)
+    return filled
 
 
 def per_kg_kg(row: Row, unit: str) -> float:

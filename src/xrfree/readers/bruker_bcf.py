@@ -6,23 +6,22 @@ channels and energy scale go through the same checks as those of every other for
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xrfree.errors import SpectrumFileError, UncalibratedError
-from xrfree.readers._assembly import StatedScale, Statement, assemble
+from xrfree.errors import SpectrumFileError
+from xrfree.readers._assembly import Statement, assemble
 from xrfree.readers._format import SpectrumBytes, SpectrumFormat
 from xrfree.readers._header import Stated
+from xrfree.readers._text import number, shown
 from xrfree.spectrum import Measurement
 
 if TYPE_CHECKING:
     from xrfree.readers.profile import ReaderProfile
 
 _MAGIC = b"AAMVHFSS"
-_UNIT_KEV = {"kev": 1.0, "ev": 1e-3}
-_MOST_VALUES = 2**25
-_LONGEST_TEXT = 2000
 
 
 def recognises(head: bytes) -> bool:
@@ -32,70 +31,34 @@ def recognises(head: bytes) -> bool:
 
 def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measurement:
     """The sum spectrum of a map."""
-    found = _maps(file)
+    from xrfree.readers._library_helper import sums_of_maps_guarded
+
+    found = sums_of_maps_guarded(file.path, file.content)
     if len(found) != 1:
         raise SpectrumFileError(
             file.path, found=f"holds {len(found)} maps of spectra, expected one", remedy="Export one map per file"
         )
-    data, axes = np.asarray(found[0]["data"]), found[0]["axes"]
-    energy = axes[-1]
-    unit = _UNIT_KEV.get(str(energy.get("units", "")).lower())
-    if unit is None:
-        raise UncalibratedError(
-            file.path, found=f"the energy axis has the unit {energy.get('units')!r}", remedy="Export it in keV"
-        )
-    said = _flat(found[0].get("original_metadata", {}))
+    (whole,) = found
     statement = Statement(
-        counts=data.reshape(-1, data.shape[-1]).sum(axis=0, dtype=np.float64),
-        place_of=lambda channel: f"channel {channel} of the sum of {data[..., 0].size} pixels",
-        scale=StatedScale(zero_kev=unit * float(energy["offset"]), gain_kev=unit * float(energy["scale"])),
-        tube_voltage_kv=_voltage(said),
-        metadata=said | {"xrfree.pixels": str(data[..., 0].size)},
+        counts=whole.counts.astype(np.float64),
+        place_of=lambda channel: f"channel {channel} of {whole.place}",
+        scale=whole.scale,
+        tube_voltage_kv=_voltage(file.path, whole.metadata),
+        metadata=whole.metadata,
     )
     return assemble(file, [statement], profile)
 
 
-def _maps(file: SpectrumBytes) -> list[dict[str, Any]]:
-    """What the library finds in the file, with its own errors told as ours."""
-    try:
-        from rsciio.bruker import file_reader
-    except ImportError as error:
-        raise SpectrumFileError(
-            file.path,
-            found="is a Bruker map (.bcf), which xrfree reads through the package rosettasciio",
-            remedy='Install it: pip install "xrfree[formats]"',
-        ) from error
-    try:
-        found = file_reader(str(file.path), select_type="spectrum_image")
-    except Exception as error:  # the library may fail in any way on a damaged file
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise SpectrumFileError(
-            file.path, found=f"rosettasciio cannot read it ({reason})", remedy="Copy the file again"
-        ) from error
-    for each in found:
-        if np.asarray(each["data"]).size > _MOST_VALUES:
-            raise SpectrumFileError(
-                file.path, found=f"a map of the shape {each['data'].shape} is too large", remedy="Export a part of it"
-            )
-    return list(found)
-
-
-def _flat(tree: Any, path: str = "") -> dict[str, str]:
-    """Leaves of nested dictionaries under their paths."""
-    if isinstance(tree, dict):
-        said: dict[str, str] = {}
-        for key, value in tree.items():
-            said |= _flat(value, f"{path}/{key}" if path else str(key))
-        return said
-    text = str(tree)
-    return {path: text} if text and len(text) <= _LONGEST_TEXT else {}
-
-
-def _voltage(said: dict[str, str]) -> Stated | None:
+def _voltage(path: Path, said: dict[str, str]) -> Stated | None:
     """Tube voltage of the header of an X-ray instrument; a microscope's beam is no tube."""
     for key, value in said.items():
-        if key.endswith("Xrf Header/Voltage") or key.endswith("TRTXrfHeader/Voltage"):
-            return Stated(float(value), key, key)
+        if key.endswith(("Xrf Header/Voltage", "TRTXrfHeader/Voltage")):
+            volts = number(value)
+            if volts is None:
+                raise SpectrumFileError(
+                    path, place=key, found=f"the voltage is {shown(value)}, expected a number", remedy="Export it again"
+                )
+            return Stated(volts, key, key)
     return None
 
 

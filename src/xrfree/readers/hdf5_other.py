@@ -36,11 +36,11 @@ def recognises(head: bytes) -> bool:
 
 def read_many(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Iterator[Measurement]:
     """One measurement per point of a map or scan; detectors of a point are its conditions."""
-    from xrfree.readers._hdf5_helper import find_spectra_guarded
+    from xrfree.readers._library_helper import find_spectra_guarded
 
     found = find_spectra_guarded(file.path, file.content, None if profile is None else profile.dataset)
     shape = found[0].counts.shape[:-1]
-    if math.prod(shape) > _MOST_SPECTRA or any(each.counts.shape[:-1] != shape for each in found):
+    if not 0 < math.prod(shape) <= _MOST_SPECTRA or any(each.counts.shape[:-1] != shape for each in found):
         raise SpectrumFileError(
             file.path,
             place=found[0].place,

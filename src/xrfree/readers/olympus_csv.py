@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xrfree.readers.profile import ReaderProfile
 
 _FIRST_LABEL = "TestID"
-_NEEDED = {"ExposureNum", "Livetime", "Offset", "Slope"}
+_NEEDED = {_FIRST_LABEL, "ExposureNum", "Livetime", "Offset", "Slope"}
 _MOST_EXPOSURES = 20_000
 
 

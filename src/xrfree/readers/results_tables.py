@@ -39,7 +39,10 @@ def _is_vanta(head: bytes) -> bool:
 def _vanta(file: SpectrumBytes) -> Iterator[ReportedResults]:
     """A row per reading; five or seven columns per element. Concentration 0 stands for: not detected."""
     separator = _separator(_vanta_header(file.content[:4096]))
-    rows = [row for row in rows_of(file, separator) if not row.cells[0].startswith("sep=")]
+    lines = rows_of(file, separator)
+    rows = [row for row in lines if not row.cells[0].startswith("sep=")]
+    if not rows:
+        raise lines[0].bad("there is no line with the names of the columns")
     header = {name: i for i, name in enumerate(rows[0].cells)}
     elements = [name.removesuffix(" Concentration") for name in header if name.endswith(" Concentration")]
     own = {f"{element} {what}" for element in elements for what in ("Concentration", "Error 1s")}
@@ -126,8 +129,10 @@ def _is_epsilon(head: bytes) -> bool:
 def _epsilon(file: SpectrumBytes) -> Iterator[ReportedResults]:
     """Row 1 names an element over its first cell of four: Iraw, Inet, C, Unit. Rows of means are left out."""
     rows = rows_of(file, "\t")
-    title = next(i for i, row in enumerate(rows) if row.cells[0] == "Nr")
-    above, header = rows[title - 1] if title else rows[title], rows[title]
+    title = next((i for i, row in enumerate(rows) if row.cells[0] == "Nr" and "Iraw" in row.cells), None)
+    if not title:
+        raise rows[0].bad("there is no line 'Nr ... Iraw ...' under a line with the names of the elements")
+    above, header = rows[title - 1], rows[title]
     first = header.cells.index("Iraw")
     for row in rows[title + 1 :]:
         if not row.cells[0].isdigit() or row.cell(2).startswith(("Ave of", "SDev of")):

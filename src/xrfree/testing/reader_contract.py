@@ -25,6 +25,7 @@ from xrfree.errors import XrfreeError
 from xrfree.readers import SpectrumBytes, SpectrumFormat
 from xrfree.readers._format import HEAD_BYTES
 from xrfree.spectrum import Measurement, Spectrum
+from xrfree.testing.mutations import mutated
 
 LONGEST_S = 1.0
 # The starts of files that a format of another package must leave to their own readers.
@@ -148,20 +149,13 @@ def _check_damage(
     for number in range(mutations):
         place = chance.randrange(len(content))
         cut_off = number % 3 == 0
-        damaged = content[:place] if cut_off else _damaged(content, place, chance)
+        damaged = content[:place] if cut_off else mutated(content, chance)
         found = _read_or_refused(spectrum_format, _file(path, damaged))
         if cut_off and found is not None:
             _promise(
                 _counts(found) == _counts(whole),
                 f"cut off after {place} of {len(content)} bytes, it yields other counts",
             )
-
-
-def _damaged(content: bytes, place: int, chance: random.Random) -> bytes:
-    if chance.random() < 0.5:
-        return content[:place] + bytes([chance.randrange(256)]) + content[place + 1 :]
-    token = chance.choice((b"nan", b"-1", b"9" * 400, b"\0", b"\xff\xff\xff\xff", b"", b"\n"))
-    return content[:place] + token + content[place + chance.choice((0, 4)) :]
 
 
 def _read_or_refused(spectrum_format: SpectrumFormat, file: SpectrumBytes) -> tuple[Measurement, ...] | None:
