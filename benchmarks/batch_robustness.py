@@ -5,8 +5,8 @@
 Kills: a batch runs in a process group of its own, with one or two workers, and gets SIGKILL at a random moment, in
 every tenth run instead a disk that is full (a limit on the size of its files). The same batch is started again until
 the kills are spent, and is then left to its end: every spectrum must have exactly one result, equal to that of an
-undisturbed run, and the chain must be whole. The quantification is a stand-in of a few milliseconds: what is tested is
-the engine around it.
+undisturbed run, and the chain must be whole. The quantification is a stand-in of a few milliseconds, whose results
+depend on the block of spectra they are assayed with: what is tested is the engine around it.
 
 Changes: single changes by somebody who knows SQL and has removed the triggers, and flipped bits of the file.
 """
@@ -39,6 +39,8 @@ from xrfree.ledger.store import Ledger
 from xrfree.ledger.verification import verify_ledger
 
 CHILD_COMMIT_S = 0.02
+CHILD_BLOCK = 16
+"""Spectra that are assayed together, fewer than usual: kills come after some hundredths of a second."""
 WORK_S = 0.004
 FULL_DISK_EVERY = 10
 CHANNELS = 128
@@ -46,12 +48,12 @@ CHANNELS = 128
 
 def run_batch(folder: Path, place: Path, jobs: int) -> None:
     """The batch that is killed."""
-    assaying.COMMIT_S = CHILD_COMMIT_S
+    assaying.COMMIT_S, assaying.BLOCK = CHILD_COMMIT_S, CHILD_BLOCK
     crew: Crew = Processes(jobs) if jobs > 1 else ThisProcess()
     with Ledger(place) as ledger:
         listed = catalogue([folder / "stack.h5"])
         print("started", flush=True)
-        task = stand_in_task(StandIn(seconds=WORK_S))
+        task = stand_in_task(StandIn(seconds=WORK_S), together=True)
         record_batch(listed.arrivals(), task, Book(ledger=ledger, actor="benchmark"), crew, refusals=listed.refusals)
 
 

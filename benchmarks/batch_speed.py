@@ -23,7 +23,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import sys
 import tempfile
@@ -41,10 +40,11 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
 import numpy as np
 from _standin import StandIn, stand_in_task, write_stack
 
-from xrfree.batch.assaying import BLOCK, Book, Chain, ChainTogether, Tally, Task, record_batch, recorded_assays
+from xrfree.batch.assaying import BLOCK, Book, Tally, Task, record_batch, recorded_assays
 from xrfree.batch.catalogue import catalogue
 from xrfree.batch.cluster import Cluster
 from xrfree.batch.identity import procedure_identity
+from xrfree.batch.work import Chain, ChainTogether
 from xrfree.batch.workers import Crew, Processes, ThisProcess
 from xrfree.closure import whole_composition
 from xrfree.composition import Composition
@@ -65,6 +65,7 @@ MEAN = {
     "Ba": 0.02, "La": 0.012, "Ce": 0.02, "Pr": 0.002, "Nd": 0.007, "Sm": 0.0007,
 }  # fmt: skip
 CHANNELS = 2048
+_LOOK_S = 0.2
 COMPONENTS = ("La", "Ce", "Pr", "Nd", "Sm", "Nb", "Fe", *(f"E{i}" for i in range(17)))
 
 
@@ -78,20 +79,29 @@ def _run(files: list[Path], task: Task, place: Path, crew: Crew) -> tuple[float,
     return time.perf_counter() - start, tally
 
 
-class Memory(Thread):
-    """Looks at the memory of this process and its children, several times a second."""
+class Watch(Thread):
+    """Looks at memory and processor time of this process and all that it started, several times a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.peak_mb, self._ended = 0.0, Event()
+        self.peak_mb, self._busy_s, self._ended = 0.0, dict[int, float](), Event()
 
     def run(self) -> None:
         """Look until the end."""
-        while not self._ended.wait(0.2):
-            self.peak_mb = max(self.peak_mb, sum(map(_proportional_mb, _family(os.getpid()))))
+        while not self._ended.wait(_LOOK_S):
+            family = _family(os.getpid())
+            self.peak_mb = max(self.peak_mb, sum(map(_proportional_mb, family)))
+            for number in family:
+                self._busy_s[number] = max(self._busy_s.get(number, 0.0), _busy_s(number))
+
+    @property
+    def busy_s(self) -> float:
+        """Processor time of all processes so far; of those that have ended, as it was last seen."""
+        self._busy_s[os.getpid()] = _busy_s(os.getpid())
+        return sum(self._busy_s.values())
 
     def end(self) -> float:
-        """The largest sum, MB."""
+        """The largest sum of memory, MB."""
         self._ended.set()
         self.join()
         return self.peak_mb
@@ -112,6 +122,14 @@ def _proportional_mb(number: int) -> float:
         for line in Path(f"/proc/{number}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return float(line.split()[1]) / 1024.0
+    return 0.0
+
+
+def _busy_s(number: int) -> float:
+    """Processor time of a process, s; 0 if it has ended."""
+    with suppress(OSError):
+        ticks = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
     return 0.0
 
 
@@ -196,27 +214,20 @@ def chain(folder: Path, spectra: int, files: int, jobs: int) -> dict[str, float]
     write_hdf5(folder / "warm.h5", core(task, 64, places=2))
     _run([folder / "warm.h5"], warm, folder / "warm.sqlite", _crew(jobs))
     figures = {}
-    memory = Memory()
-    memory.start()
+    watch = Watch()
+    watch.start()
     for name, inputs, n in (
         ("stack", [folder / "core.h5"], spectra),
         ("folder", sorted((folder / "csv").iterdir()), files),
     ):
-        busy, start = _busy_s(), time.perf_counter()
+        busy, start = watch.busy_s, time.perf_counter()
         _, tally = _run(inputs, task, folder / f"{name}.sqlite", _crew(jobs))
         assert len(tally.numbers) == n
         with Ledger(folder / f"{name}.sqlite") as ledger:
             write_tables(folder, recorded_assays(ledger, sorted(tally.numbers.values())), json_too=False)
         figures[f"{name}_per_s"] = n / (time.perf_counter() - start)
-        figures[f"{name}_cpu_ms"] = 1000.0 * (_busy_s() - busy) / n
-    return {**figures, "peak_mb": memory.end(), "largest_difference": _largest_difference(task, folder)}
-
-
-def _busy_s() -> float:
-    """Processor time of this process and of its children that have ended."""
-    return sum(
-        r.ru_utime + r.ru_stime for r in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    )
+        figures[f"{name}_cpu_ms"] = 1000.0 * (watch.busy_s - busy) / n
+    return {**figures, "peak_mb": watch.end(), "largest_difference": _largest_difference(task, folder)}
 
 
 def _largest_difference(task: Task, folder: Path) -> float:

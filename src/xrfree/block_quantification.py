@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,7 +148,7 @@ class _Block:
     specimen: Specimen
     groups: dict[str, tuple[Region, str]]
     closure: Closure
-    counts: dict[str, NDArray[np.int64]]
+    counts: dict[str, NDArray[np.unsignedinteger[Any]]]
     live_time_s: dict[str, FloatArray]
 
     def total(self, some: IntArray) -> Measurement:
@@ -173,9 +174,15 @@ def _block(measurements: Sequence[Measurement], prepared: Prepared, specimens: S
         specimen=specimens[0],
         groups=groups,
         closure=closure(tuple(groups), specimens, method.unseen, prepared.elements),
-        counts={name: np.array([m.spectra[name].counts for m in measurements]) for name in names},
+        counts={name: _table([m.spectra[name].counts for m in measurements]) for name in names},
         live_time_s={name: np.array([m.spectra[name].live_time_s for m in measurements]) for name in names},
     )
+
+
+def _table(rows: Sequence[NDArray[np.int64]]) -> NDArray[np.unsignedinteger[Any]]:
+    """Counts of many spectra in as few bytes as hold them, shape (n, n_channels)."""
+    largest = max(int(row.max()) for row in rows)
+    return np.array(rows, dtype=np.min_scalar_type(largest))
 
 
 def _assays(block: _Block, some: IntArray, drawn: frozenset[int]) -> Iterator[tuple[int, Assay]]:
@@ -357,7 +364,7 @@ def _like_the_mean(fit: BlockFit) -> NDArray[np.bool_]:
 
 @np.errstate(all="ignore")
 def _suspicious(
-    reference: BlockReference, fit: BlockFit, table: NDArray[np.int64], seconds: FloatArray
+    reference: BlockReference, fit: BlockFit, table: NDArray[np.unsignedinteger[Any]], seconds: FloatArray
 ) -> NDArray[np.bool_]:
     """Whether residuals may hold a line, or a structure, that the single fit would name, shape (n,)."""
     counts = table.sum(axis=1).astype(np.float64)

@@ -92,6 +92,8 @@ def _is_whole(raw: NDArray[Any]) -> bool:
 
 
 def _frozen(raw: NDArray[Any]) -> NDArray[np.int64]:
+    if raw.dtype == np.int64 and raw.flags.owndata and not raw.flags.writeable:
+        return raw  # the counts of another spectrum, which nobody changes
     checked = np.array(raw, dtype=np.int64)
     checked.setflags(write=False)
     return checked

@@ -204,9 +204,9 @@ def test_a_full_disk_stops_the_batch_and_loses_nothing(tmp_path, method, lab, mo
 
 def test_a_dead_worker_is_worth_another_try(tmp_path, method, lab, ledger):
     class Dying:
-        def results(self, function, items):
-            for item in items:
-                yield item, WorkerDiedError("died")
+        def results(self, function, groups):
+            for group in groups:
+                yield from ((key, WorkerDiedError("died")) for key, _ in group)
 
     arrivals = _arrivals(tmp_path, _measurement("P1", "low"))
     task = Task(quantification=lab, method=method, procedure="p")
@@ -252,11 +252,14 @@ def test_what_is_not_like_the_others_is_assayed_alone(tmp_path, method, lab, mak
     assert sorted(tally.numbers) == ["P0", "P1", "P4"]
 
 
-def test_a_block_that_ends_its_worker_is_done_one_by_one(tmp_path, method, lab, make_assay, ledger):
+def test_loads_that_come_alone_are_assayed_alone(tmp_path, method, lab, make_assay, ledger):
     class Mortal:
-        def results(self, function, items):
-            for jobs in items:
-                yield jobs, WorkerDiedError("gone") if len(jobs) > 1 else function(jobs)
+        """A crew whose worker dies over every group of several."""
+
+        def results(self, function, groups):
+            for group in groups:
+                for key, load in group:
+                    yield key, *function([load])
 
     arrivals = _arrivals(tmp_path, *[_measurement(f"P{i}", "low", "high") for i in range(3)])
     tally = _record_together(arrivals, lab, Company(make_assay), method, ledger, Mortal())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xrfree.batch import inputs
-from xrfree.batch.catalogue import read_inputs
+from xrfree.batch.catalogue import catalogue, read_inputs
 from xrfree.batch.faults import UnexpectedError
 from xrfree.batch.inputs import find_inputs, natural_order
 from xrfree.errors import SpectrumFileError
@@ -111,6 +111,46 @@ def test_a_stack_holds_many_measurements(tmp_path):
     assert found.files["P10"] == (stack,)
     refusals = found.refused("P2", SpectrumFileError(stack, found="x", remedy="y"))
     assert [(r.path, r.specimen, r.reason) for r in refusals] == [(str(stack), "P2", "x. y.")]
+
+
+def _stack_of(path: Path, single: Measurement, *names: str) -> Path:
+    write_hdf5(path, [Measurement(specimen=name, spectra=dict(single.spectra)) for name in names])
+    return path
+
+
+def test_a_specimen_may_lie_in_two_stacks_and_a_text_file(tmp_path):
+    low, high, other = (
+        read_measurement(write_spectrum(tmp_path / f"{name}.csv", "P1", name)) for name in ("low", "high", "other")
+    )
+    for name in ("low", "high"):
+        (tmp_path / f"{name}.csv").unlink()
+    files = [_stack_of(tmp_path / "a.h5", low, "P1", "P2"), _stack_of(tmp_path / "b.h5", high, "P3", "P1")]
+    found = read_inputs([*files, tmp_path / "other.csv"])
+    assert {m.specimen: sorted(m.spectra) for m in found.measurements} == {
+        "P1": ["high", "low", "other"],
+        "P2": ["low"],
+        "P3": ["high"],
+    }
+    assert other.specimen == "P1"
+
+
+def test_two_spectra_of_one_condition_in_a_stack_are_both_refused(tmp_path):
+    single = read_measurement(write_spectrum(tmp_path / "a.csv", "P1", "low"))
+    found = read_inputs([_stack_of(tmp_path / "s.h5", single, "P1", "P2", "P1")])
+    assert [m.specimen for m in found.measurements] == ["P2"]
+    assert [r.specimen for r in found.refusals] == ["P1", "P1"]
+    assert "s.h5" in found.refusals[0].reason
+
+
+@pytest.mark.parametrize("names", [("P1", "P2"), ("P1", "P9", "P3")], ids=["shorter", "other"])
+def test_a_stack_that_changes_meanwhile_loses_nothing(tmp_path, names):
+    single = read_measurement(write_spectrum(tmp_path / "a.csv", "P1", "low"))
+    listed = catalogue([_stack_of(tmp_path / "s.h5", single, "P1", "P2", "P3")])
+    _stack_of(tmp_path / "s.h5", single, *names)
+    found = {arrival.specimen: arrival.measurement for arrival in listed.arrivals()}
+    assert list(found) == ["P1", "P2", "P3"]
+    assert isinstance(found["P1"], Measurement)
+    assert "changed while" in str(found["P3"])
 
 
 def test_order_of_files_does_not_matter(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+from functools import partial
 from types import MappingProxyType
 
 import pytest
@@ -11,21 +12,24 @@ from xrfree.batch.threads import THREAD_LIMITS, one_thread_each
 from xrfree.batch.workers import Crew, Processes, ThisProcess, WorkerDiedError
 
 
-def _sorted(crew: Crew, function, items):
-    return sorted(crew.results(function, items), key=lambda pair: str(pair[0]))
+def _found(crew: Crew, function, items):
+    """What the function gives for each item, of groups of three; it must be importable by the workers."""
+    keyed = [(str(item), item) for item in items]
+    groups = [keyed[i : i + 3] for i in range(0, len(keyed), 3)]
+    return dict(crew.results(partial(map, function), groups))
 
 
 def test_results_do_not_depend_on_the_workers():
     items = [float(i) for i in range(40)]
-    expected = _sorted(ThisProcess(), math.sqrt, items)
-    assert [result for _, result in ThisProcess().results(math.sqrt, items)] == [math.sqrt(i) for i in items]
-    assert _sorted(Processes(2), math.sqrt, items) == expected
+    expected = {str(i): math.sqrt(i) for i in items}
+    assert _found(ThisProcess(), math.sqrt, items) == expected
+    assert _found(Processes(2), math.sqrt, items) == expected
 
 
 def test_items_are_taken_as_they_are_needed():
     taken = []
-    items = (taken.append(i) or float(i) for i in range(10_000))
-    results = Processes(1).results(math.sqrt, items)
+    groups = (taken.append(i) or [(i, float(i))] for i in range(10_000))
+    results = Processes(1).results(partial(map, math.sqrt), groups)
     next(results)
     assert len(taken) < 20
     results.close()
@@ -33,20 +37,22 @@ def test_items_are_taken_as_they_are_needed():
 
 def test_read_only_mappings_travel_to_workers():
     items = [MappingProxyType({"a": i}) for i in range(2)]
-    assert sorted(r for _, r in Processes(2).results(operator.itemgetter("a"), items)) == [0, 1]
+    assert sorted(_found(Processes(2), operator.itemgetter("a"), items).values()) == [0, 1]
 
 
 def test_a_worker_that_dies_takes_nothing_else_with_it():
-    # The function must be importable by the workers: os._exit ends the process over every number.
-    results = [result for _, result in Processes(2).results(os._exit, [3, 4])]
-    assert [type(result) for result in results] == [WorkerDiedError, WorkerDiedError]
-    assert "--jobs 1" in str(results[0])
+    ends = "__import__('os')._exit(3)"
+    found = _found(Processes(2), eval, ["1", ends, "2", "3", "4", ends])
+    died = {text for text, result in found.items() if isinstance(result, WorkerDiedError)}
+    assert died == {ends}
+    assert {found[text] for text in "1234"} == {1, 2, 3, 4}
+    assert "--jobs 1" in str(found[ends])
 
 
 def test_workers_have_one_thread_each(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
-    found = dict(Processes(2).results(os.getenv, ["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"]))
+    found = _found(Processes(2), os.getenv, ["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"])
     assert found == {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "NUMBA_NUM_THREADS" not in os.environ
@@ -59,7 +65,7 @@ def test_a_local_cluster_gives_the_same():
     from xrfree.batch.cluster import Cluster
 
     items = [float(i) for i in range(200)]
-    assert _sorted(Cluster("local", jobs=1), math.sqrt, items) == _sorted(ThisProcess(), math.sqrt, items)
+    assert _found(Cluster("local", jobs=1), math.sqrt, items) == _found(ThisProcess(), math.sqrt, items)
 
 
 def test_a_cluster_that_is_not_there():
@@ -68,4 +74,4 @@ def test_a_cluster_that_is_not_there():
     from xrfree.errors import XrfreeError
 
     with pytest.raises(XrfreeError, match="dask scheduler"):
-        list(Cluster("tcp:/nonsense", jobs=1).results(math.sqrt, [1.0]))
+        _found(Cluster("tcp:/nonsense", jobs=1), math.sqrt, [1.0])

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from xrfree.batch import assaying as batch_assaying
+from xrfree.batch import work
 from xrfree.cli import FAILED, HELD, INTERRUPTED, OK, REFUSED, assaying, main
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import CalibrationError, FitError
@@ -43,7 +43,7 @@ def assayed(monkeypatch, make_assay):
         return make_assay(measurement.specimen)
 
     monkeypatch.setattr(assaying, "prepare", prepare)
-    monkeypatch.setattr(batch_assaying, "quantify", quantify)
+    monkeypatch.setattr(work, "quantify", quantify)
     monkeypatch.setattr("xrfree.report.page.data_address", lambda *_: "")
     return calls
 

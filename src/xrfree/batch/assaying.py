@@ -7,31 +7,32 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
+from pathlib import Path
 from typing import Protocol
 
-from xrfree.areas import FitCurve
 from xrfree.assay import Assay
 from xrfree.batch.catalogue import Arrival
 from xrfree.batch.curves import CurveFolder
-from xrfree.batch.faults import UnexpectedError, foreseen
+from xrfree.batch.faults import UnexpectedError
 from xrfree.batch.identity import assay_identity
 from xrfree.batch.inputs import refusal, sorted_refusals
+from xrfree.batch.memory import give_back
+from xrfree.batch.work import Done, Load, Quantification, Together, Work
 from xrfree.batch.workers import Crew, WorkerDiedError
-from xrfree.block_quantification import quantify_alike
-from xrfree.documents.assays import assay_data, assay_of
+from xrfree.documents.assays import assay_of
 from xrfree.errors import DomainError, XrfreeError
 from xrfree.ledger.records import Entry, canonical_text, sha256_text
 from xrfree.ledger.signing import Signer
 from xrfree.ledger.store import Ledger, entry
 from xrfree.method import Method
-from xrfree.quantification import Prepared, matched_conditions, quantify
+from xrfree.quantification import matched_conditions
 from xrfree.report.refused import Refusal
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
 
 COMMIT_S = 1.0
 """Results wait for at most this long before they are committed, or until there are `COMMIT_RESULTS`."""
-COMMIT_RESULTS = 500
+COMMIT_RESULTS = 512
 _LOOKED_UP = 256
 BLOCK = 512
 """Measurements that are assayed together: they follow one another in the batch, whoever works on them."""
@@ -44,62 +45,6 @@ class SpecimenEntry(Protocol):
     def specimen(self) -> Specimen:
         """Form, thickness, ignition loss or fusion record."""
         ...
-
-
-class Quantification(Protocol):
-    """From a measurement to its assay; it may raise."""
-
-    def __call__(self, measurement: Measurement, specimen: Specimen, /) -> Assay:
-        """The assay of a measurement."""
-        ...
-
-
-class Together(Protocol):
-    """From many measurements to the assays of those that are alike, by their place; the others are done alone.
-
-    drawn : places of those whose fits are to be drawn.
-    """
-
-    def __call__(
-        self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
-    ) -> Mapping[int, Assay]:
-        """Assays of some of the measurements."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """The quantification of measurements by a prepared method."""
-
-    prepared: Prepared
-
-    def __call__(self, measurement: Measurement, specimen: Specimen, /) -> Assay:
-        """Spectra under the method's names, then fit and matrix correction."""
-        return quantify(matched_conditions(measurement, self.prepared.method), self.prepared, specimen)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainTogether:
-    """The same for many measurements together."""
-
-    prepared: Prepared
-
-    def __call__(
-        self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
-    ) -> Mapping[int, Assay]:
-        """Assays of measurements that are alike."""
-        matched: dict[int, Measurement] = {}
-        for place, measurement in enumerate(measurements):
-            with suppress(DomainError):  # alone, it will be refused for this
-                matched[place] = matched_conditions(measurement, self.prepared.method)
-        places = list(matched)
-        found = quantify_alike(
-            list(matched.values()),
-            self.prepared,
-            [specimens[place] for place in places],
-            drawn=frozenset(k for k, place in enumerate(places) if place in drawn),
-        )
-        return {places[k]: assay for k, assay in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,54 +94,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
-    """One measurement on its way through a worker; wanted : False if it only keeps others company."""
+    """What the batch remembers of a measurement while a worker has it.
 
-    arrival: Arrival
-    measurement: Measurement
-    specimen: Specimen
+    key : identity of its assay; wanted : False if it only keeps others company.
+    """
+
+    specimen: str
+    paths: tuple[Path, ...]
     key: str
-    drawn: bool
     wanted: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Done:
-    """What comes back from a worker: the content of the record."""
-
-    content: str
-    curves: tuple[FitCurve, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """What a worker does with some jobs: those that are alike together, the others one by one."""
-
-    quantification: Quantification
-    together: Together | None
-
-    def __call__(self, jobs: Sequence[_Job]) -> list[_Done | Exception]:
-        try:
-            known = self._together(jobs) if len(jobs) > 1 else {}
-        except Exception as error:  # nothing stops a batch
-            return [foreseen(error)] * len(jobs)
-        return [_done(job, known[i]) if i in known else self._alone(job) for i, job in enumerate(jobs)]
-
-    def _together(self, jobs: Sequence[_Job]) -> Mapping[int, Assay]:
-        if self.together is None:
-            return {}
-        drawn = frozenset(i for i, job in enumerate(jobs) if job.drawn)
-        return self.together([job.measurement for job in jobs], [job.specimen for job in jobs], drawn)
-
-    def _alone(self, job: _Job) -> _Done | Exception:
-        try:
-            return _done(job, self.quantification(job.measurement, job.specimen))
-        except Exception as error:  # nothing stops a batch
-            return foreseen(error)
-
-
-def _done(job: _Job, assay: Assay) -> _Done:
-    content = canonical_text({**assay_data(assay), "prepared": asdict(job.specimen)})
-    return _Done(content=content, curves=tuple(a.curve for a in assay.areas) if job.drawn else ())
 
 
 def record_batch(
@@ -221,16 +127,10 @@ def record_batch(
     """
     batch = _Batch(task=task, book=book, curves=curves, drawn=drawn, progress=progress)
     batch.refused_already(refusals)
-    work = _Work(quantification=task.quantification, together=task.together)
+    work = Work(quantification=task.quantification, together=task.together)
     try:
-        lost: list[_Job] = []
-        for jobs, outcomes in crew.results(work, batch.jobs(arrivals)):
-            if isinstance(outcomes, Exception) and len(jobs) > 1:
-                lost += jobs  # one of them may have been the worker's end
-            else:
-                batch.take(jobs, [outcomes] if isinstance(outcomes, Exception) else outcomes)
-        for jobs, outcomes in crew.results(work, ([job] for job in lost if job.wanted)):
-            batch.take(jobs, [outcomes] if isinstance(outcomes, Exception) else outcomes)
+        for job, outcome in crew.results(work, batch.groups(arrivals)):
+            batch.take(job, outcome)
     except KeyboardInterrupt:
         batch.commit()
         raise
@@ -257,54 +157,57 @@ class _Batch:
         self._waiting: list[tuple[str, Entry]] = []
         self._committed = time.monotonic()
 
-    def jobs(self, arrivals: Iterable[Arrival]) -> Iterator[list[_Job]]:
+    def groups(self, arrivals: Iterable[Arrival]) -> Iterator[list[tuple[_Job, Load]]]:
         """What remains to be assayed: neither known to the ledger nor refused on the way.
 
         Of measurements that are assayed together, all are, as long as one remains: each gives the same as ever.
         """
         source = iter(arrivals)
-        while block := list(islice(source, _LOOKED_UP if self._task.together is None else BLOCK)):
-            jobs = self._told([job for arrival in block if (job := self._job(arrival)) is not None])
+        while (pairs := self._next(source)) is not None:
             if self._task.together is None:
-                yield from ([job] for job in jobs if job.wanted)
-            elif any(job.wanted for job in jobs):
-                yield jobs
+                yield from ([(job, load)] for job, load in pairs if job.wanted)
+            elif any(job.wanted for job, _ in pairs):
+                yield pairs
+            del pairs  # its counts would stay in memory while the next are read
 
-    def _told(self, jobs: Sequence[_Job]) -> list[_Job]:
-        """The jobs, those that are done with marked and counted."""
-        known = self._book.ledger.with_keys([*(job.key for job in jobs), *(_refused_key(job.key) for job in jobs)])
+    def _next(self, source: Iterator[Arrival]) -> list[tuple[_Job, Load]] | None:
+        """The next measurements that are looked up together; None at the end."""
+        block = list(islice(source, _LOOKED_UP if self._task.together is None else BLOCK))
+        if not block:
+            return None
+        return self._told([pair for arrival in block if (pair := self._pair(arrival)) is not None])
+
+    def _told(self, pairs: Sequence[tuple[_Job, Load]]) -> list[tuple[_Job, Load]]:
+        """The same, those that are done with marked and counted."""
+        keys = [job.key for job, _ in pairs]
+        known = self._book.ledger.with_keys([*keys, *map(_refused_key, keys)])
         told = []
-        for job in jobs:
+        for job, load in pairs:
             wanted = False
             if job.key in known:
-                self.tally.numbers[job.arrival.specimen] = known[job.key]
+                self.tally.numbers[job.specimen] = known[job.key]
                 self.tally.recognised += 1
                 self._tell()
             elif _refused_key(job.key) in known and not self._task.retry:
                 self._refused_before(known[_refused_key(job.key)])
             else:
                 wanted = True
-            told.append(replace(job, wanted=wanted))
+            told.append((replace(job, wanted=wanted), load))
         return told
 
-    def _job(self, arrival: Arrival) -> _Job | None:
+    def _pair(self, arrival: Arrival) -> tuple[_Job, Load] | None:
         name = arrival.specimen
         if not isinstance(arrival.measurement, Measurement):
-            self._refuse(arrival, arrival.measurement, key="")
+            self._refuse(name, arrival.paths, arrival.measurement, key="")
             return None
         try:
             specimen = specimen_of(arrival.measurement, self._task.method, self._task.specimens)
         except XrfreeError as error:
-            self._refuse(arrival, error, key="")
+            self._refuse(name, arrival.paths, error, key="")
             return None
         key = assay_identity(arrival.measurement, specimen, self._task.procedure)
-        return _Job(
-            arrival=arrival,
-            measurement=arrival.measurement,
-            specimen=specimen,
-            key=key,
-            drawn=name in self._drawn,
-        )
+        load = Load(measurement=arrival.measurement, specimen=specimen, drawn=name in self._drawn)
+        return _Job(specimen=name, paths=arrival.paths, key=key), load
 
     def refused_already(self, refusals: Iterable[Refusal]) -> None:
         """Keep refusals of files that never became measurements."""
@@ -312,23 +215,22 @@ class _Batch:
             self.tally.refusals.append(refused)
             self._waiting.append(("", refusal_entry([refused])))
 
-    def take(self, jobs: Sequence[_Job], outcomes: Sequence[_Done | Exception]) -> None:
-        """Keep outcomes until the next commit."""
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if not job.wanted:
-                continue
-            if isinstance(outcome, _Done):
-                name = job.arrival.specimen
-                self._waiting.append((name, Entry(kind="result", subject=name, content=outcome.content, key=job.key)))
-                if outcome.curves and self._curves is not None:
-                    self._curves.keep(job.key, outcome.curves)
-            else:
-                self._refuse(job.arrival, outcome, key=job.key)
-            if len(self._waiting) >= COMMIT_RESULTS or time.monotonic() - self._committed > COMMIT_S:
-                self.commit()
+    def take(self, job: _Job, outcome: Done | Exception) -> None:
+        """Keep an outcome until the next commit."""
+        if not job.wanted:
+            return
+        if isinstance(outcome, Done):
+            found = Entry(kind="result", subject=job.specimen, content=outcome.content, key=job.key)
+            self._waiting.append((job.specimen, found))
+            if outcome.curves and self._curves is not None:
+                self._curves.keep(job.key, outcome.curves)
+        else:
+            self._refuse(job.specimen, job.paths, outcome, key=job.key)
+        if len(self._waiting) >= COMMIT_RESULTS or time.monotonic() - self._committed > COMMIT_S:
+            self.commit()
 
-    def _refuse(self, arrival: Arrival, error: Exception, *, key: str) -> None:
-        refusals = [refusal(path, arrival.specimen, error) for path in arrival.paths]
+    def _refuse(self, specimen: str, paths: Sequence[Path], error: Exception, *, key: str) -> None:
+        refusals = [refusal(path, specimen, error) for path in paths]
         self.tally.refusals += refusals
         self.tally.refused_specimens += 1
         # A fault of the program or of the machine is worth another try; the same error would come again.
@@ -353,6 +255,7 @@ class _Batch:
             numbers.update(book.ledger.with_keys(foreign))
             self.tally.numbers.update({name: numbers[e.key] for name, e in self._waiting if name})
             self._waiting.clear()
+            give_back()
         self._committed = time.monotonic()
         self._tell()
 

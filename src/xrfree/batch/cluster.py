@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from xrfree.batch.threads import one_thread_each
-from xrfree.batch.workers import Blocks, WorkerDiedError, called, packed
+from xrfree.batch.workers import Block, Blocks, Function, Group, WorkerDiedError, called, packed
 from xrfree.errors import XrfreeError
 
 LOCAL = "local"
-_loaded: dict[str, Callable[[Any], Any]] = {}
+_loaded: dict[str, Function] = {}
 
 
 class Cluster:
@@ -27,20 +27,20 @@ class Cluster:
         self.place = place
         self.jobs = jobs
 
-    def results(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-        """Each item with its result, in the order in which they are done."""
+    def results(self, function: Function, groups: Iterable[Group]) -> Iterator[tuple[Any, Any]]:
+        """Each key with its result, in the order in which they are done."""
         distributed = _library()
         with ExitStack() as stack:
             client = self._client(distributed, stack)
             code = packed(function)
             digest = hashlib.sha256(code).hexdigest()
             shared = client.scatter(code, broadcast=True)
-            blocks = Blocks(items)
-            on_the_way: dict[str, list[Any]] = {}
+            blocks = Blocks(groups)
+            on_the_way: dict[str, Block] = {}
             done = distributed.as_completed(with_results=False, raise_errors=False)
             while True:
-                while len(on_the_way) <= max(1, len(client.nthreads())) and (block := blocks.take()):
-                    future = client.submit(_call, shared, digest, packed(block), pure=False, retries=2)
+                while len(on_the_way) <= max(1, len(client.nthreads())) and (block := blocks.take()) is not None:
+                    future = client.submit(_call, shared, digest, block.loads, pure=False, retries=2)
                     on_the_way[future.key] = block
                     done.add(future)
                 if not on_the_way:
@@ -66,21 +66,21 @@ class Cluster:
             ) from error
 
 
-def _answered(future: Any, block: list[Any], blocks: Blocks) -> Iterator[tuple[Any, Any]]:
+def _answered(future: Any, block: Block, blocks: Blocks) -> Iterator[tuple[Any, Any]]:
     if future.status == "finished":
         yield from blocks.answered(block, future.result())
         return
     reason = " ".join(str(future.exception()).split())
-    for item in block:
-        yield item, WorkerDiedError(f"the cluster lost this block ({reason}). Run the same command again.")
+    for key in (key for keys in block.keys for key in keys):
+        yield key, WorkerDiedError(f"the cluster lost this block ({reason}). Run the same command again.")
 
 
-def _call(code: bytes, digest: str, items: bytes) -> bytes:
+def _call(code: bytes, digest: str, loads: bytes) -> bytes:
     """On a worker: the function is unpacked once for all blocks."""
     if digest not in _loaded:
         _loaded.clear()
         _loaded[digest] = pickle.loads(code)
-    return called(_loaded[digest], items)
+    return called(_loaded[digest], loads)
 
 
 def _library() -> Any:

@@ -10,13 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 from xrfree.assay import Assay
-from xrfree.batch.assaying import Book, Chain, ChainTogether, Tally, Task, record_batch, recorded_assays
+from xrfree.batch.assaying import Book, Tally, Task, record_batch, recorded_assays
 from xrfree.batch.catalogue import Catalogue, catalogue
 from xrfree.batch.cluster import LOCAL, Cluster
 from xrfree.batch.curves import CurveFolder
 from xrfree.batch.gating import duplicate_results, gate_report, spectra_findings
 from xrfree.batch.identity import procedure_identity
 from xrfree.batch.inputs import natural_order
+from xrfree.batch.work import Chain, ChainTogether
 from xrfree.batch.workers import Crew, Processes, ThisProcess
 from xrfree.block_quantification import works_in_blocks
 from xrfree.cli import HELD, OK, REFUSED, console

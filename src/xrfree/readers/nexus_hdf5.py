@@ -66,7 +66,7 @@ _ALL = ("counts", "measurement", *_NUMBERS, *_TEXTS)
 # The filters that HDF5 always brings. Others would load plug-ins.
 _KNOWN_FILTERS = {1, 2}  # deflate, shuffle
 _CHUNK_VALUES = 2**16
-_BATCH_VALUES = 2**19
+_BATCH_VALUES = 2**17
 _LARGEST_CHUNK = 2**24
 _COMPRESSION_LEVEL = 2
 _BLOCK_BYTES = 2**20
@@ -124,12 +124,12 @@ def stack_names(path: Path | str) -> list[tuple[str, tuple[str, ...]]]:
         numbers = columns["measurement"][:].tolist()
         specimens, conditions = (columns[name].asstr()[:].tolist() for name in ("specimen", "condition"))
     found: list[tuple[str, tuple[str, ...]]] = []
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # a hundred thousand measurements have few different ones
     last: int | None = None
     for number, specimen, condition in zip(numbers, specimens, conditions, strict=True):
-        if number == last:
-            found[-1] = (specimen, (*found[-1][1], condition))
-        else:
-            found.append((specimen, (condition,)))
+        first, before = found.pop() if number == last else (specimen, ())
+        own = (*before, condition)
+        found.append((first, shared.setdefault(own, own)))
         last = number
     return found
 
