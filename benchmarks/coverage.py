@@ -8,8 +8,12 @@ then every unknown is measured `thinnings` times. "Measured again" keeps each co
 probability 1/4 and calls it a quarter of the time: that is exactly a Poisson spectrum of a quarter of the time, which
 adding noise to the spectrum would not be. The instrument is calibrated once, with the pure compounds as they are.
 
-Figures: X_coverage95 and X_rms_z of each analyte, and counting_ratio, the counting uncertainty of a quarter of the time
-over that of the full time (2 where it scales as it must). There is no peer that states an uncertainty to compare with.
+Figures: X_coverage95 and X_rms_z of each analyte; X_repeats, the scatter of repeated measurements of one specimen over
+what is stated for it (counting and background; 1 if true); counting_ratio, the counting part of the uncertainty in a
+quarter of the time over that in the full time (2 where it scales as it must), and repeating_ratio, the same with
+background. Measurements of one specimen have the error of its full spectrum and what is its own in common, those of one
+draw the calibration: X_chance is by how much the coverage of results whose uncertainty is true would scatter for that
+reason (standard deviation; drawn with the stated parts). No peer states an uncertainty to compare with.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -52,6 +56,11 @@ SHARE = 0.25
 """Of the counts that are kept: the share of the time."""
 COVERAGE_FACTOR = 1.959963984540054
 """Of a 95 % interval of a normal distribution; the stated standard uncertainty is what is tested."""
+REPEATING = ("counting", "background")
+"""Parts of the uncertainty that differ when a specimen is measured again."""
+OF_SPECIMEN = ("response", "misfit", "between specimens")
+"""Parts that measurements of one specimen have in common."""
+Budgets = dict[tuple[str, str], dict[str, float]]
 _TIMES = ("# live_time_s:", "# real_time_s:")
 
 
@@ -134,25 +143,83 @@ def draw(folder: Path, chain: Chain, form: str, *, seed: int, thinnings: int) ->
     return assayed.assay(form)
 
 
-def full_time_ratio(chain: Chain, out: Path, form: str) -> float:
-    """Counting uncertainty of a quarter of the time over that of the full time: median over unknowns and analytes."""
+def full_time_ratios(chain: Chain, out: Path, form: str) -> dict[str, float]:
+    """Uncertainties in a quarter of the time over those in the full time: medians over unknowns and analytes."""
     full = Chain(spectra=chain.spectra, out=out / "full", jobs=chain.jobs, specimens=tuple(chain.of(form, {"unknown"})))
     full.out.mkdir(exist_ok=True)
     for name in ("instrument.toml", f"method-{form}.toml", f"calibration-{form}.toml"):
         shutil.copy(out / name, full.out / name)
     full.assay(form)
-    long, short = (counting(place / form / "assays.json") for place in (full.out, out))
-    return median(u / long[name.rpartition("-")[0], analyte] for (name, analyte), u in short.items())
+    long, short = (budgets(place / form / "assays.json") for place in (full.out, out))
+    ratios = {}
+    for name, parts in (("counting_ratio", ("counting",)), ("repeating_ratio", REPEATING)):
+        ratios[name] = median(
+            together(budget, parts) / together(long[specimen.rpartition("-")[0], analyte], parts)
+            for (specimen, analyte), budget in short.items()
+        )
+    return ratios
 
 
-def counting(path: Path) -> dict[tuple[str, str], float]:
-    """Counting part of the uncertainty by specimen and analyte."""
+def budgets(path: Path) -> dict[tuple[str, str], dict[str, float]]:
+    """Parts of the uncertainty by specimen and analyte."""
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return {
-        (assay["specimen"], analyte): assay["budget"]["counting"][assay["components"].index(analyte)]
+        (assay["specimen"], analyte): {
+            part: float(u[assay["components"].index(analyte)]) for part, u in assay["budget"].items()
+        }
         for assay in document["assays"]
         for analyte in ANALYTES
     }
+
+
+def together(budget: Mapping[str, float], parts: Sequence[str]) -> float:
+    """Standard uncertainty of some parts."""
+    return math.sqrt(sum(budget[part] ** 2 for part in parts))
+
+
+def repeats(assays: Sequence[Sequence[Row]], stated: Sequence[Budgets], analyte: str) -> float:
+    """Scatter of the thinnings of one spectrum over what is stated, which thinned counts reach to √(1 - share) of."""
+    squares = []
+    for rows, budget in zip(assays, stated, strict=True):
+        groups: dict[str, list[tuple[float, float]]] = {}
+        for row in rows:
+            if row["component"] == analyte:
+                u = together(budget[row["specimen"], analyte], REPEATING)
+                groups.setdefault(row["specimen"].rpartition("-")[0], []).append((float(row["mass_fraction"]), u))
+        for group in groups.values():
+            found, u = np.array(group).T
+            squares.append(found.var(ddof=1) / (np.mean(u**2) * (1.0 - SHARE)))
+    return math.sqrt(float(np.mean(squares)))
+
+
+def chance(stated: Sequence[Budgets], analyte: str, *, draws: int = 2000) -> float:
+    """Standard deviation of the coverage where every part of the uncertainty is true.
+
+    Common to all results of a specimen: the error of its full spectrum (`SHARE` of the variance of what is found in the
+    counts), misfit, response and what specimens differ by; to all of a draw: the calibration.
+    """
+    generator = np.random.default_rng(1)
+    parts = np.array(
+        [
+            [together(b, origins) ** 2 for origins in (REPEATING, ("calibration",), OF_SPECIMEN)]
+            for budget in stated
+            for (_, a), b in budget.items()
+            if a == analyte
+        ]
+    )
+    of_draw = np.repeat(np.arange(len(stated)), [sum(a == analyte for _, a in budget) for budget in stated])
+    names = [name.rpartition("-")[0] for budget in stated for name, a in budget if a == analyte]
+    _, of_specimen = np.unique(names, return_inverse=True)
+    counted, calibration, own = np.sqrt(parts).T
+    total = np.sqrt(parts.sum(axis=1))
+    inside = []
+    for _ in range(draws):
+        normal = generator.standard_normal
+        full, specimen = normal(of_specimen.max() + 1)[of_specimen], normal(of_specimen.max() + 1)[of_specimen]
+        error = counted * (math.sqrt(1.0 - SHARE) * normal(total.size) + math.sqrt(SHARE) * full)
+        error += calibration * normal(len(stated))[of_draw] + own * specimen
+        inside.append(np.mean(np.abs(error) <= COVERAGE_FACTOR * total))
+    return float(np.std(inside))
 
 
 def figures_of(folder: Path, form: str, assays: Sequence[Row]) -> dict[str, float]:
@@ -186,23 +253,31 @@ def main() -> int:
     given = parser.parse_args()
     try:
         chain = prepared_chain(given.folder, given.out, given.form, given.jobs)
-        assays: list[Row] = []
-        ratio = math.nan
+        assays: list[list[Row]] = []
+        stated: list[Budgets] = []
+        ratios: dict[str, float] = {}
         for seed in range(1, given.draws + 1):
-            assays += draw(given.folder, chain, given.form, seed=seed, thinnings=given.thinnings)
+            assays.append(draw(given.folder, chain, given.form, seed=seed, thinnings=given.thinnings))
+            stated.append(budgets(given.out / f"draw-{seed}" / given.form / "assays.json"))
             if seed == 1:
-                ratio = full_time_ratio(chain, given.out / "draw-1", given.form)
+                ratios = full_time_ratios(chain, given.out / "draw-1", given.form)
     except ChainError as problem:
         print(problem, file=sys.stderr)
         return 1
-    figures = {**figures_of(given.folder, given.form, assays), "counting_ratio": ratio}
-    n = figures["unknowns"]
-    chance = 200.0 * (0.0475 / n) ** 0.5
-    print(f"\n{n:.0f} unknowns in {given.draws} draws; chance moves a coverage of 95 % by {chance:.1f} % (2 s)")
+    figures = {**figures_of(given.folder, given.form, [row for rows in assays for row in rows]), **ratios}
     for analyte in ANALYTES:
-        inside, z = 100.0 * figures[f"{analyte}_coverage95"], figures[f"{analyte}_rms_z"]
-        print(f"  {analyte:3} truth inside: {inside:5.1f} %   RMS z {z:.2f}")
-    print(f"  counting uncertainty, quarter of the time over full time: {ratio:.3f} (2 expected)")
+        figures[f"{analyte}_repeats"] = repeats(assays, stated, analyte)
+        figures[f"{analyte}_chance"] = chance(stated, analyte)
+    print(f"\n{figures['unknowns']:.0f} unknowns in {given.draws} draws")
+    for analyte in ANALYTES:
+        inside, by_chance = (100.0 * figures[f"{analyte}_{name}"] for name in ("coverage95", "chance"))
+        z, repeated = (figures[f"{analyte}_{name}"] for name in ("rms_z", "repeats"))
+        print(
+            f"  {analyte:3} truth inside: {inside:5.1f} % (95 ± {2.0 * by_chance:.1f} by chance, 2 s)   RMS z {z:.2f}"
+            f"   scatter of repeats over what is stated {repeated:.2f}"
+        )
+    print(f"  counting part, quarter of the time over full time: {ratios['counting_ratio']:.3f} (2 expected)")
+    print(f"  counting and background together: {ratios['repeating_ratio']:.3f}")
     if given.json is not None:
         text = json.dumps({"figures": figures, "environment": environment()}, indent=1)
         given.json.write_text(text + "\n", encoding="utf-8")
