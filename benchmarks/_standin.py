@@ -49,6 +49,7 @@ class StandIn:
             coverage_factor=2.0,
             decision_limit=2.0 * u,
             detection_limit=4.0 * u,
+            quantification_limit=10.0 * u + 1e-12,
             verdicts=(Verdict.DETECTED,) * n,
             reasons=("",) * n,
             composition=COMPOSITION,

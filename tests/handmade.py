@@ -56,6 +56,7 @@ def made_assay(specimen: str = "P01", **changes: Any) -> Assay:
         "coverage_factor": 2.0,
         "decision_limit": np.full(7, 2e-5),
         "detection_limit": np.full(7, 4e-5),
+        "quantification_limit": np.array([*[9e-5] * 6, np.inf]),
         "verdicts": (*[Verdict.DETECTED] * 4, Verdict.NOT_DETECTED, Verdict.DOUBTFUL, Verdict.DETECTED),
         "reasons": ("", "", "", "", "at or below the decision limit", "poor fit: something is there", ""),
         "composition": Composition.of({"Fe2O3": 0.64, "SiO2": 0.3}),

@@ -118,8 +118,9 @@ def test_the_numbers_of_the_single_path(
         assert block.standard_uncertainty == pytest.approx(one.standard_uncertainty, rel=0.05)
         # Without its line, what remains under a strong one is known to some per cent only, and from this spectrum's
         # noise in the single path.
-        traces = [k for k in range(len(known)) if one.mass_fraction[known[k]] < 0.03]
+        traces = [k for k in known if one.mass_fraction[k] < 0.03]
         assert block.decision_limit[traces] == pytest.approx(one.decision_limit[traces], rel=0.1)
+        assert block.quantification_limit[traces] == pytest.approx(one.quantification_limit[traces], rel=0.1)
         assert block.verdicts == one.verdicts
         assert block.areas[0].reduced_deviance == pytest.approx(one.areas[0].reduced_deviance, abs=0.02)
         assert block.composition.mass_fraction == pytest.approx(one.composition.mass_fraction, abs=1e-4)

@@ -52,6 +52,8 @@ class Assay(Shown):
     components : element symbols, analytes first.
     covariance : shape (n, n), of everything together; budget : standard uncertainty of each contribution, shape (n,).
     decision_limit, detection_limit : shape (n,), kg/kg, from the uncertainty at zero content (Currie).
+    quantification_limit : shape (n,), kg/kg, content with a relative standard uncertainty of 10 %; infinite where no
+        content is known as well.
     composition : the whole specimen as the matrix model took it.
     basis : "specimen as measured" or "dry sample before fusion".
     """
@@ -66,6 +68,7 @@ class Assay(Shown):
     coverage_factor: float
     decision_limit: FloatArray
     detection_limit: FloatArray
+    quantification_limit: FloatArray
     verdicts: tuple[Verdict, ...]
     reasons: tuple[str, ...]
     composition: Composition
@@ -83,6 +86,11 @@ class Assay(Shown):
                 raise DomainError(f"an assay of {n} components needs finite {name} of shape {shape}, got {array.shape}")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        quantified = np.array(self.quantification_limit, dtype=np.float64)
+        if quantified.shape != (n,) or not np.all(quantified > 0.0):
+            raise DomainError(f"an assay of {n} components needs as many quantification limits above 0")
+        quantified.setflags(write=False)
+        object.__setattr__(self, "quantification_limit", quantified)
         if len(self.verdicts) != n or len(self.reasons) != n:
             raise DomainError("an assay needs one verdict and one reason for each component")
 

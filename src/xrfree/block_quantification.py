@@ -41,6 +41,7 @@ from xrfree.quantification import (
     limits,
     moved_specimens,
     quantified_groups,
+    rate_slopes,
     recipe_of,
     region_priors,
     region_settings,
@@ -491,10 +492,14 @@ def _stated(
     prepared, dilution = block.prepared, block.specimen.dilution
     unit = np.exp(prepared.log_sensitivity) * found.strengths
     moves = _moves(block, some, reference, found)
-    parts = contributions(_rate_covariances(block, fits), found.coupling, unit, found.seen, moves, prepared)
+    rates = _rate_covariances(block, fits)
+    parts = contributions(rates, found.coupling, unit, found.seen, moves, prepared)
     covariance = np.sum(list(parts.values()), axis=0)
     at_zero = {name: _variances_at_zero(fits[name], each) for name, each in reference.regions.items()}
-    decision, detection = limits(_rate_variance_at_zero(block, fits, at_zero), unit, prepared)
+    variance_at_zero = _rate_variance_at_zero(block, fits, at_zero)
+    grown = np.einsum("nii->ni", np.sum(list(rates.values()), axis=0)) - variance_at_zero
+    slope = rate_slopes(grown, _rates(block, fits, found.areas), _exposures(block, fits))
+    decision, detection, quantified = limits(variance_at_zero, slope, unit, prepared)
     budget = {name: np.sqrt(np.maximum(np.einsum("nii->ni", part), 0.0)) * dilution for name, part in parts.items()}
     told = f"{together.size} similar spectra, {_name(block, together[0])} to {_name(block, together[-1])}"
     for k in range(some.size):
@@ -525,6 +530,7 @@ def _stated(
                 coverage_factor=prepared.method.coverage_factor,
                 decision_limit=decision[k] * dilution,
                 detection_limit=detection[k] * dilution,
+                quantification_limit=quantified[k] * dilution,
                 verdicts=tuple(verdict for verdict, _ in judged),
                 reasons=tuple(reason for _, reason in judged),
                 composition=Composition(elements=prepared.elements, mass_fraction=found.whole[k]),
@@ -585,6 +591,12 @@ def _rate_variance_at_zero(block: _Block, fits: dict[str, _Fitted], at_zero: dic
         rate = at_zero[region.name][:, each.groups.index(group)] / (each.live_time_s * each.survival) ** 2
         columns.append(rate * np.maximum(each.reduced_deviance, 1.0))
     return np.array(columns).T
+
+
+def _exposures(block: _Block, fits: dict[str, _Fitted]) -> FloatArray:
+    """Seconds in which counts of the quantified elements stayed in their lines, shape (n, n_quantified)."""
+    of_group = [fits[region.name] for region, _ in block.groups.values()]
+    return np.array([each.live_time_s * each.survival for each in of_group]).T
 
 
 def _net_areas(region: Region, each: _Fitted, areas: FloatArray, at_zero: FloatArray, k: int) -> NetAreas:

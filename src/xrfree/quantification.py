@@ -20,6 +20,7 @@ from xrfree.errors import CalibrationError, DomainError, FitError, NotConvergedE
 from xrfree.fit import FitSettings, JointPrior, Prior, RegionFit, Templates, fit_spectrum
 from xrfree.instrument import Instrument
 from xrfree.method import LaboratoryUncertainty, Method, Region, split_group
+from xrfree.quality.limits import quantification_limits
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
 from xrfree.templates import ConditionModel, condition_model, group_strengths, templates
@@ -580,7 +581,10 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     ]
     parts = contributions(rate_covariances(solution.fits, prepared.method), coupling, unit, w, moves, prepared)
     covariance = np.sum(list(parts.values()), axis=0)
-    decision, detection = limits(_rate_variance_at_zero(solution.fits, prepared.method), unit, prepared)
+    at_zero = _rate_variance_at_zero(solution.fits, prepared.method)
+    grown = np.diag(sum(rate_covariances(solution.fits, prepared.method).values())) - at_zero
+    slope = rate_slopes(grown, net_rates(solution.fits, prepared.method), _exposures(solution.fits, prepared.method))
+    decision, detection, quantified = limits(at_zero, slope, unit, prepared)
     dilution = specimen.dilution
     verdicts, reasons = _verdicts(solution, prepared, w, decision)
     return Assay(
@@ -594,6 +598,7 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
         coverage_factor=prepared.method.coverage_factor,
         decision_limit=decision * dilution,
         detection_limit=detection * dilution,
+        quantification_limit=quantified * dilution,
         verdicts=verdicts,
         reasons=reasons,
         composition=Composition(elements=prepared.elements, mass_fraction=solution.whole),
@@ -709,17 +714,40 @@ def _rate_variance_at_zero(fits: Sequence[RegionFit], method: Method) -> FloatAr
     return np.array(variance)
 
 
-def limits(variance_at_zero: FloatArray, unit: FloatArray, prepared: Prepared) -> tuple[FloatArray, FloatArray]:
-    """Decision and detection limits, kg/kg in the specimen; of many specimens at once, too.
+def _exposures(fits: Sequence[RegionFit], method: Method) -> FloatArray:
+    """Seconds in which counts of the quantified elements stayed in their lines, shape (n,)."""
+    by_region = {f.areas.region: f.areas for f in fits}
+    of_group = [by_region[region.name] for region, _ in quantified_groups(method).values()]
+    return np.array([areas.live_time_s * areas.survival for areas in of_group])
+
+
+def rate_slopes(grown: FloatArray, rate: FloatArray, exposure_s: FloatArray) -> FloatArray:
+    """By how much the variance of a net rate grows with it, 1/s: as found, but at least as its own counts make it.
+
+    grown : variance beyond that at zero, (1/s)²; rate : 1/s; where that is not above 0, its own counts are all.
+    """
+    found = np.divide(grown, rate, where=rate > 0.0, out=np.zeros(np.shape(rate)))
+    return np.asarray(np.maximum(found, 1.0 / exposure_s))
+
+
+def limits(
+    variance_at_zero: FloatArray, slope: FloatArray, unit: FloatArray, prepared: Prepared
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Decision, detection and quantification limits, kg/kg in the specimen; of many specimens at once, too.
 
     y* = k u(0),  y# = 2 y*;  k = z(1 - α/n), α false-positive risk of one specimen with n analytes; u(0) from the fit's
     covariance at zero content, misfit and absolute scatter included.          L. A. Currie, Anal. Chem. 40 (1968) 586
+    y_Q with a relative standard uncertainty of 10 %, from u(0), `slope`, and what is in proportion to the content.
 
-    variance_at_zero : of the net rates, (1/s)²; unit : k S, shape (..., n).
+    variance_at_zero : of the net rates, (1/s)²; slope : see `rate_slopes`; unit : k S, shape (..., n).
     """
-    u0 = np.sqrt(variance_at_zero / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance))
+    zero = variance_at_zero / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance)
     k = -float(ndtri(prepared.method.false_positive_risk / max(len(prepared.method.analytes), 1)))
-    return k * u0, 2.0 * k * u0
+    stated = prepared.method.uncertainty
+    relative = np.diag(prepared.sensitivity_covariance) + prepared.relative_scatter**2
+    relative = np.sqrt(relative + stated.preparation**2 + stated.drift**2)
+    u0 = np.sqrt(zero)
+    return k * u0, 2.0 * k * u0, quantification_limits(zero, slope / unit, relative)
 
 
 def _verdicts(

@@ -2,10 +2,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from xrfree.errors import DomainError
-from xrfree.quality.limits import counting_uncertainty, decision_limit, detection_limit, quantification_limit
+from xrfree.quality.limits import (
+    counting_uncertainty,
+    decision_limit,
+    detection_limit,
+    quantification_limit,
+    quantification_limits,
+)
 
 
 @pytest.mark.parametrize("blank", [10.0, 100.0, 10_000.0])
@@ -42,3 +49,13 @@ def test_risks_outside_their_range_are_refused(risk):
 def test_an_uncertainty_of_zero_is_refused():
     with pytest.raises(DomainError, match="above 0"):
         decision_limit(counting_uncertainty(0.0, 1.0))
+
+
+def test_many_quantification_limits_are_those_of_one_by_one() -> None:
+    rows = [(4.0, 0.3, 0.02), (1e-9, 0.0, 0.05), (2.0, 1e3, 0.0)]
+    found = quantification_limits(*(np.array(column) for column in zip(*rows, strict=True)))
+    expected = [quantification_limit(counting_uncertainty(v, s, relative=r)) for v, s, r in rows]
+    assert found == pytest.approx(expected, rel=1e-9)
+    # Currie's: ten standard deviations of a blank where nothing else counts.
+    assert quantification_limits(np.array(9.0), np.array(0.0), np.array(0.0)) == pytest.approx(30.0)
+    assert np.isinf(quantification_limits(np.array([1.0]), np.array([1.0]), np.array([0.1])))

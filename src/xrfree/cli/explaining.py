@@ -15,7 +15,7 @@ from xrfree.cli.documents import load_documents, load_spectra
 from xrfree.documents.results import StoredAssay, load_results
 from xrfree.errors import XrfreeError
 from xrfree.quality.combination import combine, parse_combination
-from xrfree.quality.limits import DEFINITION
+from xrfree.quality.limits import DEFINITION, QUANTIFIED
 from xrfree.report.budget import advice, budget_table, contributions, not_stated
 from xrfree.report.rounding import display_unit, rounded, rounded_alone
 
@@ -76,7 +76,9 @@ def _explain(assay: StoredAssay, request: Request) -> None:
         console.show(budget_table(component, value, assay.coverage_factor * u, assay.coverage_factor, lines))
         unit = display_unit([value])
         decision, detection = (rounded_alone(limit[i], unit) for limit in (assay.decision_limit, assay.detection_limit))
+        quantified = rounded_alone(float(assay.quantification_limit[i]), unit)
         console.say(f"Decision limit {decision}, detection limit {detection} {unit.sign} ({DEFINITION}).")
+        console.say(f"Quantification limit {quantified} {unit.sign} (relative standard uncertainty {QUANTIFIED:.0%}).")
         console.say(advice(lines) + "\n")
     left_out = not_stated(assay.budget)
     if left_out:

@@ -22,6 +22,7 @@ from xrfree.curves.models import Factors, terms_of
 from xrfree.curves.rates import LineRates
 from xrfree.errors import CalibrationError, NotConvergedError
 from xrfree.line_method import LineMethod
+from xrfree.quality.limits import quantification_limits
 from xrfree.specimen import Specimen
 from xrfree.spectrum import SourceFile
 
@@ -160,6 +161,9 @@ def assay_lines(
     terms = [terms_of(curve.model, rates, contents, factors) for curve in curves]
     u0 = np.array([uncertainty_at_zero(c, rates, t) for c, t in zip(curves, terms, strict=True)])
     decision = float(norm.isf(method.false_positive_risk / len(curves))) * u0
+    by_counts = np.maximum(np.diag(found.counting) - u0**2, 0.0)
+    w = found.mass_fraction
+    slope = np.divide(by_counts, w, where=w > 0.0, out=np.zeros(w.size))
     outside = {sentence.partition(" ")[0]: sentence for sentence in calibration.validity.warnings(contents)}
     verdicts, reasons = [], []
     for analyte, content, limit in zip(found.analytes, found.mass_fraction, decision, strict=True):
@@ -184,6 +188,7 @@ def assay_lines(
         coverage_factor=method.coverage_factor,
         decision_limit=decision * scale,
         detection_limit=2.0 * decision * scale,
+        quantification_limit=quantification_limits(u0**2, slope, np.array([c.scatter for c in curves])) * scale,
         verdicts=tuple(verdicts),
         reasons=tuple(reasons),
         composition=Composition(elements=found.analytes, mass_fraction=found.mass_fraction),

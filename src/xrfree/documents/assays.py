@@ -31,6 +31,7 @@ def assay_data(assay: Assay) -> dict[str, Any]:
         "components": list(assay.components),
         "analytes": list(assay.analytes),
         **{name: getattr(assay, name).tolist() for name in vectors},
+        "quantification_limit": _numbers(assay.quantification_limit),
         "covariance": packed_symmetric(assay.covariance),
         "budget": {name: _numbers(u) for name, u in assay.budget.items()},
         "budget_order": list(assay.budget),
@@ -54,6 +55,7 @@ def assay_of(data: Mapping[str, Any]) -> Assay:
         components=tuple(data["components"]),
         analytes=tuple(data["analytes"]),
         covariance=unpacked_symmetric(data["covariance"]),
+        quantification_limit=_quantified(data),
         budget={name: _array(data["budget"][name]) for name in data["budget_order"]},
         verdicts=tuple(Verdict(verdict) for verdict in data["verdicts"]),
         reasons=tuple(data["reasons"]),
@@ -61,6 +63,12 @@ def assay_of(data: Mapping[str, Any]) -> Assay:
         areas=tuple(_areas_of(areas) for areas in data["areas"]),
         recipe=Recipe(**recipe),
     )
+
+
+def _quantified(data: Mapping[str, Any]) -> FloatArray:
+    """Quantification limits; none where no content reaches one, and in records from before they were stated."""
+    stated = data.get("quantification_limit", [None] * len(data["components"]))
+    return np.array([math.inf if limit is None else limit for limit in stated])
 
 
 def _areas_data(areas: NetAreas) -> dict[str, Any]:

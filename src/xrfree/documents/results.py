@@ -25,6 +25,7 @@ class StoredAssay:
     """A result as it was written: mass fractions (kg/kg), covariance, budget, limits, verdicts, recipe.
 
     budget : standard uncertainty of each contribution, shape (n,). recipe : as written, plain data.
+    quantification_limit : infinite where no content reaches it, or where it was not written.
     """
 
     specimen: str
@@ -37,6 +38,7 @@ class StoredAssay:
     coverage_factor: float
     decision_limit: FloatArray
     detection_limit: FloatArray
+    quantification_limit: FloatArray
     verdicts: tuple[str, ...]
     recipe: Mapping[str, Any]
 
@@ -98,6 +100,9 @@ def _stored(entry: Mapping[str, Any]) -> StoredAssay:
         covariance=_numbers(entry["covariance"], (n, n)),
         budget={name: _numbers(u, (n,)) for name, u in entry["budget"].items()},
         coverage_factor=float(entry["coverage_factor"]),
+        quantification_limit=np.array(
+            [np.inf if limit is None else float(limit) for limit in entry.get("quantification_limit", [None] * n)]
+        ),
         verdicts=tuple(entry["verdicts"]),
         recipe=entry["recipe"],
         **arrays,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -16,7 +18,11 @@ from xrfree.errors import DomainError
 
 DEFINITION = "Currie 1968 / ISO 11929, uncertainty from the covariance at the content in question"
 """Name of the definition, for reports."""
+QUANTIFIED = 0.1
+"""Relative standard uncertainty that the quantification limit asks for, unless said otherwise (Currie's choice)."""
 _MOST_DOUBLINGS = 60
+
+FloatArray = NDArray[np.float64]
 
 Uncertainty = Callable[[float], float]
 """Standard uncertainty of a result, given the true content; same unit."""
@@ -48,7 +54,7 @@ def detection_limit(
     return _root(lambda y: y - decision - k * _checked(uncertainty, y), decision, "is never detected reliably")
 
 
-def quantification_limit(uncertainty: Uncertainty, *, relative_uncertainty: float = 0.1) -> float:
+def quantification_limit(uncertainty: Uncertainty, *, relative_uncertainty: float = QUANTIFIED) -> float:
     """Smallest true content whose relative standard uncertainty is the stated one.
 
     y_Q = u(y_Q) / k_Q                                                          L. A. Currie 1968, k_Q = 0.1
@@ -65,6 +71,20 @@ def quantification_limit(uncertainty: Uncertainty, *, relative_uncertainty: floa
         0.5 * start,
         f"never has a relative uncertainty of {relative_uncertainty:g}",
     )
+
+
+def quantification_limits(
+    variance_at_zero: FloatArray, slope: FloatArray, relative: FloatArray, *, relative_uncertainty: float = QUANTIFIED
+) -> FloatArray:
+    """Quantification limits for uncertainties as of `counting_uncertainty`, of any shape.
+
+    (k_Q y)² = u(0)² + s y + (r y)²;  infinite where r is not below k_Q: no content is known as well
+
+    variance_at_zero : u(0)²; slope : s; relative : r; relative_uncertainty : k_Q, above 0.
+    """
+    rest = relative_uncertainty**2 - np.square(relative)
+    root = slope + np.sqrt(np.square(slope) + 4.0 * np.maximum(rest, 0.0) * variance_at_zero)
+    return np.asarray(np.divide(root, 2.0 * rest, where=rest > 0.0, out=np.full(np.shape(root), np.inf)))
 
 
 def counting_uncertainty(variance_at_zero: float, slope: float, relative: float = 0.0) -> Uncertainty:

@@ -89,6 +89,7 @@ def _assay(noun: Assay) -> Columns:
         "expanded_uncertainty": noun.expanded_uncertainty,
         "decision_limit": noun.decision_limit,
         "detection_limit": noun.detection_limit,
+        "quantification_limit": noun.quantification_limit,
         "verdict": [str(verdict) for verdict in noun.verdicts],
         "reason": noun.reasons,
     }

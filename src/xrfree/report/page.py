@@ -61,6 +61,7 @@ class Row:
     relative_uncertainty: str
     decision_limit: str
     detection_limit: str
+    quantification_limit: str
     oxide: str
     oxide_value: str
     verdict: str
@@ -255,6 +256,7 @@ def component_row(assay: Assay, i: int, unit: DisplayUnit | None = None) -> Row:
         relative_uncertainty=rounded_alone(100.0 * expanded / w) if w > assay.decision_limit[i] else "–",
         decision_limit=rounded_alone(assay.decision_limit[i], unit),
         detection_limit=rounded_alone(assay.detection_limit[i], unit),
+        quantification_limit=rounded_alone(assay.quantification_limit[i], unit),
         oxide=oxide,
         oxide_value=oxide_value,
         verdict=str(verdict),

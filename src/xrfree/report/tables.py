@@ -160,6 +160,7 @@ def assay_document(assay: Assay) -> dict[str, Any]:
         "budget": {name: _numbers(u) for name, u in assay.budget.items()},
         "decision_limit": assay.decision_limit.tolist(),
         "detection_limit": assay.detection_limit.tolist(),
+        "quantification_limit": _numbers(assay.quantification_limit),
         "verdicts": [str(verdict) for verdict in assay.verdicts],
         "reasons": list(assay.reasons),
         "composition": dict(zip(composition.elements, composition.mass_fraction.tolist(), strict=True)),

@@ -31,6 +31,7 @@ _COLUMNS = (
     "oxide",
     "decision_limit",
     "detection_limit",
+    "quantification_limit",
     "verdict",
     "reason",
 )
