@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 
 from xrfree.areas import FitVerdict
-from xrfree.assay import Assay
+from xrfree.assay import Assay, Verdict
+from xrfree.atomic import TABLES
 from xrfree.block_quantification import FEWEST, quantify_alike, works_in_blocks
+from xrfree.calibration import Calibration, ContentRange, Validity
 from xrfree.closure import whole_composition
 from xrfree.composition import Composition
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.method import load_method
 from xrfree.method import LaboratoryUncertainty
-from xrfree.quantification import PARTS_OF_FIT, Prepared, prepare, quantify
+from xrfree.quantification import PARTS_OF_FIT, Prepared, prepare, quantify, with_calibration
 from xrfree.simulation import expected_counts
 from xrfree.specimen import Specimen
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spectrum
@@ -167,6 +169,41 @@ def test_the_record_says_with_whom(found: dict[int, Assay], stack: list[Measurem
         stack[0].spectra["low"].counts[[*range(360, 610), *range(630, 660)]].sum(), rel=0.02
     )
     assert found[1].areas[0].curve.counts.size == 0
+
+
+def test_ranges_of_the_calibration_are_told_alike(
+    prepared: Prepared, powder: Specimen, stack: list[Measurement]
+) -> None:
+    """Ranges alone, no sensitivities: the numbers are those of the instrument document."""
+    nothing = np.zeros(0)
+    names = ("log_sensitivity", "blank", "blank_uncertainty", "blank_correlation", "relative_scatter")
+    ranges = {"La": (0.0, 0.01), "Ce": (0.0, 0.05), "Fe": (0.1, 0.3)}  # the ore holds 0.012, 0.02 and 0.40
+    calibration = Calibration(
+        name="ranges",
+        groups=(),
+        covariance=np.zeros((0, 0)),
+        absolute_scatter=nothing,
+        **dict.fromkeys(names, nothing),
+        points=(),
+        tables=TABLES,
+        instrument_sha256=prepared.instrument.sha256,
+        method_sha256=prepared.method.sha256,
+        created="",
+        software_version="",
+        validity=Validity(ranges=tuple(ContentRange(element=e, low=a, high=b) for e, (a, b) in ranges.items())),
+    )
+    narrow = with_calibration(prepared, calibration)
+    ore = [m for m in stack if m.specimen.startswith("P") and int(m.specimen[1:]) < N_ORE]
+    block = quantify_alike(ore, narrow, [powder] * len(ore))
+    i = next(iter(block))
+    for assay in (block[i], quantify(ore[i], narrow, powder)):
+        told = dict(zip(assay.components, zip(assay.verdicts, assay.reasons, strict=True), strict=True))
+        assert told["La"][0] is Verdict.DOUBTFUL
+        assert "above the range of the standards (0 to 0.01)" in told["La"][1]
+        assert told["Ce"][0] is Verdict.DETECTED
+        assert told["Ce"][1].startswith("matrix outside the calibration: Fe is 0.")
+        assert told["Fe"][0] is Verdict.DOUBTFUL
+        assert assay.recipe.calibration_status == "draft"
 
 
 def test_the_same_block_gives_the_same_bit_by_bit(

@@ -29,6 +29,7 @@ class Verdict(StrEnum):
 class Recipe:
     """What the result was made with: digests of all documents and files, software and tables.
 
+    calibration_status : "draft", "approved" or "superseded" at the time; empty without a calibration.
     block : the similar spectra that it was fitted together with; empty for one that was fitted alone.
     """
 
@@ -43,6 +44,15 @@ class Recipe:
     tables: str
     software_version: str
     block: str = ""
+    calibration_status: str = ""
+
+    @property
+    def calibration_caveat(self) -> str:
+        """What every report of the result says beside the calibration's name; empty for an approved one, or none."""
+        return _CAVEATS.get(self.calibration_status, "")
+
+
+_CAVEATS = {"draft": "draft: nobody has approved this calibration", "superseded": "this calibration is superseded"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

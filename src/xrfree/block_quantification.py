@@ -45,7 +45,7 @@ from xrfree.quantification import (
     recipe_of,
     region_priors,
     region_settings,
-    verdict_of_content,
+    verdicts_of_contents,
 )
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement
@@ -513,10 +513,7 @@ def _stated(
                 _with_curve(block, measurement, reference.regions[a.region], fits[a.region].parameters(k), a)
                 for a in areas
             )
-        judged = [
-            verdict_of_content(w, limit, next(a for a in areas if a.region == region.name))
-            for (region, _), w, limit in zip(block.groups.values(), found.seen[k], decision[k], strict=True)
-        ]
+        verdicts, reasons = verdicts_of_contents(found.seen[k], decision[k], areas, prepared, dilution)
         yield (
             int(some[k]),
             Assay(
@@ -531,8 +528,8 @@ def _stated(
                 decision_limit=decision[k] * dilution,
                 detection_limit=detection[k] * dilution,
                 quantification_limit=quantified[k] * dilution,
-                verdicts=tuple(verdict for verdict, _ in judged),
-                reasons=tuple(reason for _, reason in judged),
+                verdicts=verdicts,
+                reasons=reasons,
                 composition=Composition(elements=prepared.elements, mass_fraction=found.whole[k]),
                 areas=areas,
                 iterations=found.rounds,

@@ -117,16 +117,25 @@ def _rebuild_model(fields: Mapping[str, object], alphas: dict[str, float]) -> Cu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentRange:
-    """Contents (kg/kg, of the specimen) of one element in the standards: a curve holds between them."""
+    """Contents (kg/kg, of the specimen) of one element between which a calibration holds.
+
+    by, at, why : who set it, when (ISO 8601) and for which reason; empty for the range of the standards.
+    """
 
     element: str
     low: float
     high: float
+    by: str = ""
+    at: str = ""
+    why: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a range upside down."""
+        """Refuse a range upside down, and one that somebody set without saying everything."""
         if not self.low <= self.high:
             raise DomainError(f"{self.element}: a range from {self.low} to {self.high} is upside down")
+        told = [bool(text.strip()) for text in (self.by, self.at, self.why)]
+        if any(told) and not all(told):
+            raise DomainError(f"{self.element}: a range is set by somebody, at some time, for a reason; say all three")
 
 
 RANGE_ALLOWANCE = 0.05
@@ -139,20 +148,25 @@ class Validity:
 
     ranges: tuple[ContentRange, ...] = ()
 
-    def warnings(self, contents: Mapping[str, float]) -> tuple[str, ...]:
-        """A sentence for each element outside its range; elements without a range are not judged."""
-        found = []
+    def outside(self, contents: Mapping[str, float], *, dilution: float = 1.0, beyond: float = 0.0) -> dict[str, str]:
+        """A sentence for each element outside its range, by element; elements without a range are not judged.
+
+        contents : kg/kg of the specimen. dilution : kg of specimen per kg of sample; sentences speak of the sample.
+        beyond : kg/kg of the sample by which a range may be left, in any case.
+        """
+        found = {}
         for span in self.ranges:
             if span.element not in contents:
                 continue
-            content, slack = contents[span.element], RANGE_ALLOWANCE * (span.high - span.low)
+            content, slack = contents[span.element], max(RANGE_ALLOWANCE * (span.high - span.low), beyond / dilution)
             if not span.low - slack <= content <= span.high + slack:
                 side = "below" if content < span.low else "above"
-                found.append(
-                    f"{span.element} is {content:.4g} kg/kg, {side} the range of the standards "
-                    f"({span.low:.4g} to {span.high:.4g})"
+                whose = "set for the calibration" if span.by else "of the standards"
+                found[span.element] = (
+                    f"{span.element} is {content * dilution:.4g} kg/kg, {side} the range {whose} "
+                    f"({span.low * dilution:.4g} to {span.high * dilution:.4g})"
                 )
-        return tuple(found)
+        return found
 
 
 def validity_of_points(points: Sequence[StandardPoint]) -> Validity:
@@ -180,12 +194,16 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChange:
-    """Who changed the status of a calibration, when (ISO 8601, with a time zone) and why."""
+    """Who changed the status of a calibration, when (ISO 8601, with a time zone) and why.
+
+    sha256 : identity of the calibration that was looked at; empty where it was not written yet.
+    """
 
     status: CalibrationStatus
     by: str
     at: str
     why: str
+    sha256: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a change nobody answers for."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xrfree import __version__
 from xrfree.atomic import TABLES
-from xrfree.calibration import Calibration, RegionKnowledge, StandardPoint
+from xrfree.calibration import Calibration, RegionKnowledge, StandardPoint, validity_of_points
 from xrfree.errors import CalibrationError
 from xrfree.fit import JointPrior
 from xrfree.fit.region import RegionFit
@@ -153,6 +153,12 @@ def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) 
             lesson = lessons[region.name]
             if region.name == other.name:
                 covariance[i, j] = lesson.covariance[lesson.groups.index(group), lesson.groups.index(neighbour)]
+    points = tuple(
+        _point(standard, element, group_key(*place), row)
+        for (element, place), row in zip(places.items(), rows, strict=True)
+        for standard in standards
+        if element in standard.content and standard.strength[element] > 0.0
+    )
     return Calibration(
         name=name,
         groups=tuple(group_key(*place) for place in places.values()),
@@ -163,12 +169,8 @@ def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) 
         blank_correlation=np.array([row.blank_correlation for row in rows]),
         relative_scatter=np.array([row.relative_scatter for row in rows]),
         absolute_scatter=np.array([row.absolute_scatter for row in rows]),
-        points=tuple(
-            _point(standard, element, group_key(*place), row)
-            for (element, place), row in zip(places.items(), rows, strict=True)
-            for standard in standards
-            if element in standard.content and standard.strength[element] > 0.0
-        ),
+        points=points,
+        validity=validity_of_points(points),
         tables=TABLES,
         instrument_sha256=prepared.instrument.sha256,
         method_sha256=prepared.method.sha256,

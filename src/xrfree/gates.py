@@ -213,10 +213,10 @@ class DuplicateGate(Gate):
 class RangeGate(Gate):
     """Range of validity: mass fractions (kg/kg) between which the method holds, by element.
 
-    A content that was not detected, or below the low end, counts as below the range only if it was detected.
+    ranges : empty for those of the calibration. What was not detected is not below a range.
     """
 
-    ranges: Mapping[str, tuple[float, float]]
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check ranges."""

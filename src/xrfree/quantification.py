@@ -21,6 +21,7 @@ from xrfree.fit import FitSettings, JointPrior, Prior, RegionFit, Templates, fit
 from xrfree.instrument import Instrument
 from xrfree.method import LaboratoryUncertainty, Method, Region, split_group
 from xrfree.quality.limits import quantification_limits
+from xrfree.quality.validity import judged_in_range
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
 from xrfree.templates import ConditionModel, condition_model, group_strengths, templates
@@ -586,7 +587,8 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     slope = rate_slopes(grown, net_rates(solution.fits, prepared.method), _exposures(solution.fits, prepared.method))
     decision, detection, quantified = limits(at_zero, slope, unit, prepared)
     dilution = specimen.dilution
-    verdicts, reasons = _verdicts(solution, prepared, w, decision)
+    areas = tuple(f.areas for f in solution.fits)
+    verdicts, reasons = verdicts_of_contents(w, decision, areas, prepared, dilution)
     return Assay(
         specimen=measurement.specimen,
         basis=basis_of(specimen),
@@ -602,7 +604,7 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
         verdicts=verdicts,
         reasons=reasons,
         composition=Composition(elements=prepared.elements, mass_fraction=solution.whole),
-        areas=tuple(f.areas for f in solution.fits),
+        areas=areas,
         iterations=solution.rounds,
         recipe=recipe_of(measurement, prepared),
     )
@@ -750,16 +752,30 @@ def limits(
     return k * u0, 2.0 * k * u0, quantification_limits(zero, slope / unit, relative)
 
 
-def _verdicts(
-    solution: CommonSolution, prepared: Prepared, w: FloatArray, decision: FloatArray
+def verdicts_of_contents(
+    w: FloatArray, decision: FloatArray, areas: Sequence[NetAreas], prepared: Prepared, dilution: float
 ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
-    by_region = {f.areas.region: f.areas for f in solution.fits}
+    """What the mass fractions of one specimen may be used for, by fits, decision limits and the calibration's ranges.
+
+    w, decision : kg/kg of the specimen, shape (n,); areas : of all regions.
+    """
+    by_region = {a.region: a for a in areas}
     regions = [region for region, _ in quantified_groups(prepared.method).values()]
     judged = [
         verdict_of_content(content, limit, by_region[region.name])
         for region, content, limit in zip(regions, w, decision, strict=True)
     ]
-    return tuple(verdict for verdict, _ in judged), tuple(reason for _, reason in judged)
+    verdicts, reasons = tuple(verdict for verdict, _ in judged), tuple(reason for _, reason in judged)
+    if prepared.calibration is None:
+        return verdicts, reasons
+    return judged_in_range(
+        verdicts,
+        reasons,
+        contents=dict(zip(quantified_groups(prepared.method), w.tolist(), strict=True)),
+        analytes=prepared.method.analytes,
+        validity=prepared.calibration.validity,
+        dilution=dilution,
+    )
 
 
 def verdict_of_content(content: float, decision: float, areas: NetAreas) -> tuple[Verdict, str]:
@@ -783,6 +799,7 @@ def recipe_of(measurement: Measurement, prepared: Prepared) -> Recipe:
         instrument_sha256=prepared.instrument.sha256,
         calibration=calibration.name if calibration else "none: fundamental parameters",
         calibration_sha256=calibration.sha256 if calibration else "",
+        calibration_status=str(calibration.status) if calibration else "",
         tables=TABLES,
         software_version=__version__,
     )

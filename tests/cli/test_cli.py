@@ -10,7 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from xrfree.batch import work
+from xrfree.calibration import CalibrationStatus
 from xrfree.cli import FAILED, HELD, INTERRUPTED, OK, REFUSED, assaying, main
+from xrfree.curves.lifecycle import with_status
+from xrfree.documents.calibration import load_calibration, write_calibration
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import CalibrationError, FitError
 from xrfree.readers import read_measurement, read_measurements
@@ -35,7 +38,7 @@ def assayed(monkeypatch, make_assay):
 
     def prepare(method, instrument, calibration=None):
         calls.append((method, instrument, calibration))
-        return SimpleNamespace(method=method)
+        return SimpleNamespace(method=method, calibration=calibration)
 
     def quantify(measurement, prepared, specimen):
         if measurement.specimen.startswith("bad"):
@@ -194,6 +197,20 @@ def test_a_calibration_of_another_instrument_exits_with_1(tmp_path, monkeypatch,
     assert capsys.readouterr().err.endswith("May belongs to another instrument (xrfree docs calibration)\n")
 
 
+def test_a_superseded_calibration_is_used_on_purpose_only(tmp_path, assayed, capsys):
+    draft = load_calibration(shipped_path("fitted", "iron-ore-edxrf.toml"))
+    gone = with_status(
+        draft, CalibrationStatus.SUPERSEDED, by="B. Chief", at="2025-06-01T08:00:00+00:00", why="new tube"
+    )
+    write_calibration(tmp_path / "old.toml", gone)
+    write_spectra(tmp_path / "in", "P1")
+    assert _assay(tmp_path, "--calibration", str(tmp_path / "old.toml")) == FAILED
+    assert "was superseded by B. Chief at 2025-06-01T08:00:00+00:00 (new tube)" in capsys.readouterr().err
+    assert assayed == []
+    assert _assay(tmp_path, "--calibration", str(tmp_path / "old.toml"), "--superseded") == OK
+    assert assayed[0][2].status is CalibrationStatus.SUPERSEDED
+
+
 def with_gates(folder: Path, gates: str) -> str:
     """The shipped method with gates of its own."""
     folder.mkdir(exist_ok=True)
@@ -263,7 +280,7 @@ def test_demo_goes_the_way_of_every_assay(tmp_path, assayed, monkeypatch, capsys
     }
     monkeypatch.setattr(assaying, "shipped_path", lambda *parts: places[parts])
     (tmp_path / "fitted.toml").write_text('name = "fitted"\n', encoding="utf-8")
-    fitted = SimpleNamespace(sha256="c" * 64)
+    fitted = SimpleNamespace(sha256="c" * 64, status="draft")
     monkeypatch.setattr("xrfree.cli.documents.load_calibration", lambda path: fitted)
     monkeypatch.chdir(tmp_path)
     assert main(["demo"]) == OK

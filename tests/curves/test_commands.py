@@ -163,6 +163,53 @@ def test_the_report_of_the_curves_is_complete(calibrated):
     assert (calibrated / "cal.xlsx").stat().st_size > 10_000
 
 
+def test_a_range_is_set_on_the_command_line(calibrated, tmp_path, capsys):
+    stated = ("--by", "B. Chief", "--why", "validated with U3")
+    path = tmp_path / "c.toml"
+    path.write_bytes((calibrated / "cal.toml").read_bytes())
+    before = load_calibration(path)
+    assert main(["calibration-range", str(path), "La", "0", "0.0001", *stated]) == (
+        0 if before.status == "draft" else 1
+    )
+    assert main(["calibration-range", str(path), "La", "0", "0.0001", "--out", str(tmp_path / "d.toml"), *stated]) == 0
+    draft = load_calibration(tmp_path / "d.toml")
+    assert draft.status == "draft"
+    (span,) = [span for span in draft.validity.ranges if span.element == "La"]
+    assert (span.low, span.high, span.by, span.why) == (0.0, 0.0001, "B. Chief", "validated with U3")
+    assert draft.sha256 != before.sha256
+    assert main(["calibration-status", str(tmp_path / "d.toml"), "approved", *stated]) == 0
+    assert main(["calibration-range", str(tmp_path / "d.toml"), "La", "0", "1", *stated]) == 1
+    assert "is approved; its ranges stay. Give --out" in capsys.readouterr().err
+
+
+def test_results_outside_the_range_and_of_a_draft_say_so(calibrated, laboratory, tmp_path, capsys):
+    folder, _ = laboratory
+    stated = ("--by", "B. Chief", "--why", "validated with U3")
+    narrow = folder / "narrow.toml"
+    assert main(["calibration-range", str(folder / "cal.toml"), "La", "0", "1e-6", "--out", str(narrow), *stated]) == 0
+    code = _run(
+        "assay-lines",
+        folder / "unknowns.csv",
+        "--trial",
+        method=folder / "method.toml",
+        calibration=narrow,
+        specimens=folder / "beads.csv",
+        out=tmp_path,
+    )
+    assert code == 0
+    with (tmp_path / "assays.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {r["calibration_status"] for r in rows} == {"draft"}
+    assert {(r["verdict"], "above the range set for the calibration" in r["reason"]) for r in rows
+            if r["component"] == "La"} == {("doubtful", True)}  # fmt: skip
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "draft: nobody has approved this calibration" in page
+    assert "above the range set for the calibration" in page
+    told = capsys.readouterr().out
+    assert "La doubtful: La is" in told
+    assert "draft: nobody has approved this calibration" in told
+
+
 def test_another_method_is_refused(calibrated, capsys):
     text = (calibrated / "method.toml").read_text(encoding="utf-8")
     (calibrated / "other.toml").write_text(text.replace("2.5e-07", "2.6e-07"), encoding="utf-8")

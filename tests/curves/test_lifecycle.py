@@ -16,9 +16,9 @@ from xrfree.calibration import (
     Validity,
     validity_of_points,
 )
-from xrfree.curves.lifecycle import compare_calibrations, require_usable, with_status
+from xrfree.curves.lifecycle import compare_calibrations, require_usable, with_range, with_status
 from xrfree.documents.calibration import calibration_sha256, load_calibration, write_calibration
-from xrfree.errors import CalibrationError, DomainError
+from xrfree.errors import CalibrationError, DocumentError, DomainError
 
 WHO = {"by": "B. Chief", "at": "2025-05-02T10:00:00+00:00", "why": "control samples passed"}
 
@@ -120,6 +120,38 @@ def test_two_calibrations_are_compared_by_what_they_share():
         compare_calibrations(old, _calibration(groups=("high/x/Nb K",), curves=()))
 
 
+def test_a_document_changed_after_approval_is_refused(tmp_path):
+    path = tmp_path / "c.toml"
+    write_calibration(path, _calibration())
+    approved = with_status(load_calibration(path), CalibrationStatus.APPROVED, **WHO)
+    write_calibration(path, approved)
+    assert load_calibration(path).sha256 == approved.history[-1].sha256
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("high = 0.003", "high = 0.3"), encoding="utf-8")
+    with pytest.raises(DocumentError, match=r"approved by B\. Chief .* was changed since"):
+        load_calibration(path)
+
+
+def test_a_range_is_set_by_somebody_and_makes_a_draft(tmp_path):
+    approved = with_status(_calibration(), CalibrationStatus.APPROVED, **WHO)
+    span = ContentRange(element="La", low=0.0, high=0.01, **WHO)
+    draft = with_range(approved, span)
+    assert draft.status is CalibrationStatus.DRAFT
+    assert approved.status is CalibrationStatus.APPROVED
+    write_calibration(tmp_path / "c.toml", draft)
+    assert load_calibration(tmp_path / "c.toml").validity.ranges == (span,)
+    assert "set for the calibration" in draft.validity.outside({"La": 0.02})["La"]
+    with pytest.raises(CalibrationError, match="say who and why"):
+        with_range(approved, ContentRange(element="La", low=0.0, high=0.01))
+
+
+def test_a_superseded_calibration_can_be_named_on_purpose():
+    superseded = with_status(_calibration(), CalibrationStatus.SUPERSEDED, **WHO)
+    with pytest.raises(CalibrationError, match="--superseded"):
+        require_usable(superseded, drafts=True)
+    require_usable(superseded, superseded=True)
+
+
 def test_a_range_upside_down_and_a_silent_exclusion_are_refused():
     with pytest.raises(DomainError, match="upside down"):
         ContentRange(element="La", low=0.1, high=0.0)
@@ -142,4 +174,4 @@ def test_ranges_of_a_calibration_of_spectra_are_those_of_its_standards():
     ]
     validity = validity_of_points(points)
     assert [(r.element, r.low, r.high) for r in validity.ranges] == [("La", 0.001, 0.02), ("Nb", 0.001, 0.02)]
-    assert len(validity.warnings({"La": 0.03, "Nb": 0.01, "Fe": 0.6})) == 1
+    assert list(validity.outside({"La": 0.03, "Nb": 0.01, "Fe": 0.6})) == ["La"]

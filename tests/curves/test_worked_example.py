@@ -88,8 +88,8 @@ def test_uncertainties_are_small_enough_to_be_of_use(fitted, beads, spectrometer
 def test_ranges_of_the_standards_warn_outside(beads):
     standards, _ = beads
     validity = validity_of(standards, elements=ANALYTES)
-    assert validity.warnings({"Fe": 0.03}) == ()
-    (sentence,) = validity.warnings({"Fe": 0.12, "Nb": 0.5})
+    assert validity.outside({"Fe": 0.03}) == {}
+    (sentence,) = validity.outside({"Fe": 0.12, "Nb": 0.5}).values()
     assert "Fe is 0.12 kg/kg, above the range" in sentence
 
 

@@ -227,6 +227,16 @@ def test_swapped_duplicates_are_recognised(make_assay):
     assert all("exchanged both pairs agree: were they swapped?" in f.message for f in found)
 
 
+def test_range_of_the_calibration(make_assay):
+    gate = RangeGate(name="range")
+    subject = Subject(name="P1", assay=make_assay("P1"))
+    assert results(gate, [subject])[0].outcome is Outcome.NOT_EVALUATED
+    assert results(gate, [replace(subject, outside=())])[0].outcome is Outcome.PASS
+    found = results(gate, [replace(subject, outside=("La is 0.05 kg/kg, above the range",))])[0]
+    assert found.outcome is Outcome.HOLD
+    assert found.message == "P1: La is 0.05 kg/kg, above the range"
+
+
 def test_range_of_validity(make_assay):
     subject = Subject(name="P1", assay=make_assay())
     gate = RangeGate(name="range", ranges={"La": (0.001, 0.05), "Sm": (0.0001, 0.01)}, action=Action.WARN)

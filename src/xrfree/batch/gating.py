@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from xrfree.assay import Assay
+from xrfree.assay import Assay, Verdict
 from xrfree.batch.assaying import partly_matched
 from xrfree.batch.catalogue import Arrival
 from xrfree.errors import DomainError
@@ -105,7 +105,17 @@ def _assayed(assay: Assay, prepared: Prepared, specimens: Specimens) -> Subject:
         loss_on_ignition=None if specimen is None else specimen.loss_on_ignition,
         oxides=prepared.method.unseen.oxides,
         expected_areas={} if specimen is None else _expected_areas(assay, prepared, specimen),
+        outside=_outside(assay, prepared, specimen),
     )
+
+
+def _outside(assay: Assay, prepared: Prepared, specimen: Specimen | None) -> tuple[str, ...] | None:
+    """Sentences on detected contents outside the ranges of the calibration; None where it has none."""
+    if prepared.calibration is None or not prepared.calibration.validity.ranges or specimen is None:
+        return None
+    judged = zip(assay.components, assay.mass_fraction.tolist(), assay.verdicts, strict=True)
+    seen = {c: w / specimen.dilution for c, w, verdict in judged if verdict is not Verdict.NOT_DETECTED}
+    return tuple(prepared.calibration.validity.outside(seen, dilution=specimen.dilution).values())
 
 
 def _expected_areas(assay: Assay, prepared: Prepared, specimen: Specimen) -> dict[str, float]:

@@ -17,11 +17,15 @@ from xrfree.spectrum import ExcitationCondition, Measurement, Spectrum
 
 
 def procedure_identity(method: Method, instrument: Instrument, calibration: Calibration | None) -> str:
-    """Digest (hex) of everything but the measurement and its specimen: documents, atomic tables, version."""
+    """Digest (hex) of everything but the measurement and its specimen: documents, atomic tables, version.
+
+    A result by a draft says so for good: approval of the calibration makes it another procedure.
+    """
     parts = {
         "method": method.sha256,
         "instrument": instrument.sha256,
         "calibration": calibration.sha256 if calibration else "",
+        "calibration_status": str(calibration.status) if calibration else "",
         "tables": TABLES,
         "software": __version__,
     }

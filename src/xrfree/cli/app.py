@@ -119,6 +119,9 @@ CalibrationOption = Annotated[
         help="Calibration (.toml) made by `xrfree calibrate`; without it: fundamental parameters alone.",
     ),
 ]
+SupersededOption = Annotated[
+    bool, typer.Option("--superseded", help="Allow a superseded calibration, to repeat what was done with it.")
+]
 
 
 @app.command(short_help="Assay spectra.")
@@ -146,6 +149,7 @@ def assay(
     status: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep how far it is in this file (.json), for other programs.")
     ] = None,
+    superseded: SupersededOption = False,
 ) -> int:
     """Assay spectra: mass fractions with uncertainties, as tables and as a page to read.
 
@@ -188,6 +192,7 @@ def assay(
             worklist=worklist,
             keep_fits=keep_fits,
             status=status,
+            superseded=superseded,
         )
     )
 
@@ -215,6 +220,7 @@ def watch(
     until_idle: Annotated[
         float, typer.Option(min=0.0, metavar="S", help="End when nothing has come for so long; 0: never.")
     ] = 0.0,
+    superseded: SupersededOption = False,
 ) -> int:
     """Assay new spectra as they come into a folder, also on a network drive, until interrupted.
 
@@ -236,6 +242,7 @@ def watch(
             jobs=jobs,
             ledger=ledger,
             hand=recording.Hand(name=operator, key=key),
+            superseded=superseded,
         ),
         watching.Rhythm(every_s=every, settle_s=settle, patience_s=patience, until_idle_s=until_idle),
     )

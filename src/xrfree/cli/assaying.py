@@ -24,6 +24,7 @@ from xrfree.cli import HELD, OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, spectrum_files
 from xrfree.cli.recording import Hand, checked_signer, document_entry
 from xrfree.cli.status import StatusFile
+from xrfree.curves.lifecycle import require_usable
 from xrfree.documents.certificates import load_certificates
 from xrfree.documents.method import method_instrument_path
 from xrfree.documents.shipped import shipped_path
@@ -38,7 +39,7 @@ from xrfree.report.files import prepare_folder
 from xrfree.report.gates import gate_lines, gates_document, verdict_of_batch, write_gates_csv
 from xrfree.report.page import MOST_PLOTTED, write_report
 from xrfree.report.tables import MOST_IN_JSON, write_refused_csv, write_tables
-from xrfree.report.terminal import assay_table, doubts, printable
+from xrfree.report.terminal import assay_table, caveats, doubts, printable
 
 DEMO_METHOD = "iron-ore-edxrf.toml"
 DEMO_INSTRUMENT = "example-edxrf.toml"
@@ -69,6 +70,7 @@ class Request:
     keep_fits: bool = False
     status: Path | None = None
     title: str = "Assay report"
+    superseded: bool = False
 
     @property
     def documents(self) -> list[Path | None]:
@@ -132,13 +134,15 @@ def run_demo(out: Path, *, jobs: int = 1) -> int:
 
 
 def load_request(request: Request) -> Documents:
-    """Load the documents, and make sure that results can be written."""
+    """Load the documents, refuse a superseded calibration, and make sure that results can be written."""
     documents = load_documents(
         request.method,
         instrument=request.instrument,
         calibration=request.calibration,
         specimens=request.specimens,
     )
+    if documents.calibration is not None:
+        require_usable(documents.calibration, drafts=True, superseded=request.superseded)
     prepare_folder(request.out)
     return documents
 
@@ -321,7 +325,7 @@ def show_results(
     shown = shown_assays(desk, numbers, MOST_ON_TERMINAL)
     if shown:
         console.show(assay_table(shown, width=console.results().width))
-    for line in doubts(shown):
+    for line in (*doubts(shown), *caveats(shown)):
         console.say(line)
     if len(numbers) > len(shown):
         console.say(f"... and {len(numbers) - len(shown)} more specimens, in assays.csv")

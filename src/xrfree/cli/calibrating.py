@@ -12,7 +12,7 @@ from xrfree.areas import FitVerdict
 from xrfree.atomic import parse_formula
 from xrfree.batch.assaying import partly_matched, specimen_of
 from xrfree.batch.catalogue import Inputs
-from xrfree.calibration import ExcludedStandard, validity_of_points
+from xrfree.calibration import ExcludedStandard
 from xrfree.calibration_fit import calibrate
 from xrfree.cli import OK, REFUSED, console
 from xrfree.cli.documents import Documents, load_documents, load_spectra
@@ -77,7 +77,7 @@ def run(
             prepared,
             name=name or out.stem,
         )
-    found = replace(found, validity=validity_of_points(found.points), exclusions=exclusions)
+    found = replace(found, exclusions=exclusions)
     with replacing(out) as partial:
         write_calibration(partial, found)
     console.show(calibration_table(found))

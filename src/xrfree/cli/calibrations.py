@@ -1,4 +1,4 @@
-"""`xrfree calibration-report`, `calibration-status`, `compare-calibrations` and `import-certificates`."""
+"""`xrfree calibration-report`, `-status`, `-range`, `compare-calibrations` and `import-certificates`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from xrfree.calibration import CalibrationStatus
+from xrfree.calibration import CalibrationStatus, ContentRange
 from xrfree.cli import OK, console
-from xrfree.curves.lifecycle import compare_calibrations, with_status
+from xrfree.curves.lifecycle import compare_calibrations, with_range, with_status
 from xrfree.curves.review import review_spectra
 from xrfree.documents.calibration import load_calibration, write_calibration
 from xrfree.documents.certificates import load_certificates, save_certificate
@@ -49,7 +49,7 @@ def change_status(path: Path, status: str, *, by: str, why: str) -> int:
         calibration,
         CalibrationStatus(status),
         by=by,
-        at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        at=_now(),
         why=why,
     )
     with replacing(path) as partial:
@@ -58,6 +58,26 @@ def change_status(path: Path, status: str, *, by: str, why: str) -> int:
         raise XrfreeError(f"{path.name} changed its identity when it was written. Restore it, and report this fault.")
     console.say(f"{calibration.name} is {status} now, by {by}: {why}")
     return OK
+
+
+def set_range(path: Path, element: str, low: float, high: float, *, by: str, why: str, out: Path | None) -> int:
+    """Set the range of one element; the result is a draft, and what was approved stays as it is."""
+    calibration = load_calibration(path)
+    if out is None and calibration.status is not CalibrationStatus.DRAFT:
+        raise XrfreeError(
+            f"{calibration.name} is {calibration.status}; its ranges stay. Give --out: a draft with the new range."
+        )
+    span = ContentRange(element=element, low=low, high=high, by=by, at=_now(), why=why)
+    place = out or path
+    prepare_folder(place.resolve().parent)
+    with replacing(place) as partial:
+        write_calibration(partial, with_range(calibration, span))
+    console.say(f"{element} from {low:g} to {high:g} kg/kg of the specimen, by {by}: {why}. Draft: {place.resolve()}")
+    return OK
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def compare(old: Path, new: Path) -> int:

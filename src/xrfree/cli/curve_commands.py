@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command("assay-lines", short_help="Assay line intensities.")(assay_lines)
     app.command("calibration-report", short_help="Page and workbook of a calibration.")(calibration_report)
     app.command("calibration-status", short_help="Approve or supersede a calibration.")(calibration_status)
+    app.command("calibration-range", short_help="Set the range of an element.")(calibration_range)
     app.command("compare-calibrations", short_help="What changed between two calibrations.")(compare_calibrations)
     app.command("design-standards", short_help="Plan synthetic standards.")(design_standards)
     app.command("import-certificates", short_help="Tables and weighing records to certificates.")(import_certificates)
@@ -90,6 +91,9 @@ def assay_lines(
         Path | None, typer.Option(metavar="FILE", help="Monitors (.csv): line, monitor, reference and present rates.")
     ] = None,
     trial: Annotated[bool, typer.Option("--trial", help="Allow a calibration that nobody has approved yet.")] = False,
+    superseded: Annotated[
+        bool, typer.Option("--superseded", help="Allow a superseded calibration, to repeat what was done with it.")
+    ] = False,
 ) -> int:
     """Assay line intensities with approved curves: mass fractions with uncertainties, limits and verdicts.
 
@@ -100,7 +104,14 @@ def assay_lines(
     from xrfree.cli import lines
 
     return lines.assay(
-        tables, method=method, calibration=calibration, specimens=specimens, out=out, drift=drift, trial=trial
+        tables,
+        method=method,
+        calibration=calibration,
+        specimens=specimens,
+        out=out,
+        drift=drift,
+        trial=trial,
+        superseded=superseded,
     )
 
 
@@ -127,6 +138,28 @@ def calibration_status(
     from xrfree.cli import calibrations
 
     return calibrations.change_status(calibration, status, by=by, why=why)
+
+
+def calibration_range(
+    calibration: Annotated[Path, typer.Argument(metavar="FILE", help="Calibration (.toml).")],
+    element: Annotated[str, typer.Argument(metavar="ELEMENT", help="Analyte or matrix element.")],
+    low: Annotated[float, typer.Argument(metavar="LOW", help="Lowest content, kg/kg of the specimen.")],
+    high: Annotated[float, typer.Argument(metavar="HIGH", help="Highest content, kg/kg of the specimen.")],
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who decides.")],
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write a draft there; needed unless it is one.")
+    ] = None,
+) -> int:
+    """Set the range of one element, outside of which results are doubtful; the range of the standards is replaced.
+
+    \b
+    Example:
+      xrfree calibration-range may.toml La 0 0.03 --by "B. Chief" --why "validated with P17" --out may-2.toml
+    """  # noqa: D301
+    from xrfree.cli import calibrations
+
+    return calibrations.set_range(calibration, element, low, high, by=by, why=why, out=out)
 
 
 def compare_calibrations(

@@ -104,6 +104,8 @@ def _story_lines(told: Story) -> list[str]:
         lines.append(f"  from {path}, sha256 {sha}")
     kinds = ("method", "instrument", "calibration")
     lines += [f"  {kind} {recipe.get(kind, '')}, sha256 {recipe.get(f'{kind}_sha256', '') or '-'}" for kind in kinds]
+    if status := recipe.get("calibration_status"):
+        lines.append(f"  the calibration was {status} then")
     lines.append(f"  atomic data {recipe.get('tables', '')}; xrfree {recipe.get('software_version', '')}")
     for record in told.documents:
         lines.append(f"  {record.kind} recorded as {record.seq} from {record.data.get('path', '')}")

@@ -32,7 +32,7 @@ from xrfree.report.files import prepare_folder, replacing
 from xrfree.report.page import write_report
 from xrfree.report.refused import Refusal, one_line
 from xrfree.report.tables import write_refused_csv, write_tables
-from xrfree.report.terminal import assay_table
+from xrfree.report.terminal import assay_table, caveats, doubts
 
 
 def calibrate(
@@ -132,11 +132,12 @@ def assay(
     out: Path,
     drift: Path | None,
     trial: bool,
+    superseded: bool = False,
 ) -> int:
     """Assay all specimens of the tables; those that cannot be are refused, each with its reason."""
     procedure = load_line_method(method)
     curves = load_calibration(calibration)
-    require_usable(curves, drafts=trial)
+    require_usable(curves, drafts=trial, superseded=superseded)
     entries = load_specimens(specimens)
     corrections = {} if drift is None else drift_corrections(load_monitors(drift))
     prepare_folder(out)
@@ -163,6 +164,8 @@ def assay(
     if assays:
         results = console.results()
         results.print(assay_table(assays, width=results.width))
+    for line in (*doubts(assays), *caveats(assays)):
+        console.say(line)
     conformity = load_conformity(method)
     if conformity is not None:
         console.say(conformity.statement())

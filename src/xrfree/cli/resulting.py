@@ -94,6 +94,7 @@ def _rows(ledger: Ledger, name: str, item: WorkItem | None, request: ResultsRequ
             amended=any(record.kind == "amendment" for record in told.later),
             record=told.result.seq,
             digest=told.result.digest,
+            calibration_status=assay.recipe.calibration_status,
         )
         for i, component in enumerate(assay.components)
     ]
@@ -117,6 +118,7 @@ def _empty_row(sample: str, order: str, flag: str, reason: str) -> ResultRow:
         amended=False,
         record=None,
         digest="",
+        calibration_status="",
     )
 
 

@@ -23,6 +23,7 @@ from xrfree.curves.rates import LineRates
 from xrfree.errors import CalibrationError, NotConvergedError
 from xrfree.line_method import LineMethod
 from xrfree.quality.limits import quantification_limits
+from xrfree.quality.validity import judged_in_range
 from xrfree.specimen import Specimen
 from xrfree.spectrum import SourceFile
 
@@ -164,15 +165,16 @@ def assay_lines(
     by_counts = np.maximum(np.diag(found.counting) - u0**2, 0.0)
     w = found.mass_fraction
     slope = np.divide(by_counts, w, where=w > 0.0, out=np.zeros(w.size))
-    outside = {sentence.partition(" ")[0]: sentence for sentence in calibration.validity.warnings(contents)}
-    verdicts, reasons = [], []
-    for analyte, content, limit in zip(found.analytes, found.mass_fraction, decision, strict=True):
-        verdict = Verdict.NOT_DETECTED if content <= limit else Verdict.DETECTED
-        verdicts.append(Verdict.DOUBTFUL if analyte in outside else verdict)
-        reasons.append(
-            outside.get(analyte, "at or below the decision limit" if verdict is Verdict.NOT_DETECTED else "")
-        )
+    detected = [bool(content > limit) for content, limit in zip(w, decision, strict=True)]
     scale = specimen.dilution
+    verdicts, reasons = judged_in_range(
+        [Verdict.DETECTED if is_detected else Verdict.NOT_DETECTED for is_detected in detected],
+        ["" if is_detected else "at or below the decision limit" for is_detected in detected],
+        contents=contents,
+        analytes=method.analytes,
+        validity=calibration.validity,
+        dilution=scale,
+    )
     return Assay(
         specimen=rates.specimen,
         basis="specimen as measured" if specimen.fusion is None else "dry sample before fusion",
@@ -189,8 +191,8 @@ def assay_lines(
         decision_limit=decision * scale,
         detection_limit=2.0 * decision * scale,
         quantification_limit=quantification_limits(u0**2, slope, np.array([c.scatter for c in curves])) * scale,
-        verdicts=tuple(verdicts),
-        reasons=tuple(reasons),
+        verdicts=verdicts,
+        reasons=reasons,
         composition=Composition(elements=found.analytes, mass_fraction=found.mass_fraction),
         areas=(),
         iterations=found.iterations,
@@ -203,6 +205,7 @@ def assay_lines(
             instrument_sha256=calibration.instrument_sha256,
             calibration=calibration.name,
             calibration_sha256=calibration.sha256,
+            calibration_status=str(calibration.status),
             tables=calibration.tables,
             software_version=__version__,
         ),

@@ -6,7 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xrfree.calibration import Calibration, CalibrationCurve, CalibrationStatus, StatusChange
+from xrfree.calibration import (
+    Calibration,
+    CalibrationCurve,
+    CalibrationStatus,
+    ContentRange,
+    StatusChange,
+    Validity,
+)
 from xrfree.errors import CalibrationError
 
 
@@ -15,7 +22,19 @@ def with_status(calibration: Calibration, status: CalibrationStatus, *, by: str,
 
     Draft -> approved -> superseded; a draft may be superseded at once. Raises CalibrationError for any other step.
     """
-    return replace(calibration, history=(*calibration.history, StatusChange(status=status, by=by, at=at, why=why)))
+    change = StatusChange(status=status, by=by, at=at, why=why, sha256=calibration.sha256)
+    return replace(calibration, history=(*calibration.history, change))
+
+
+def with_range(calibration: Calibration, span: ContentRange) -> Calibration:
+    """A draft with another range of one element; the calibration given stays as it is.
+
+    Raises CalibrationError where the range does not say who set it, and why.
+    """
+    if not span.by:
+        raise CalibrationError(f"{span.element}: a range is set by somebody, for a reason; say who and why")
+    others = [one for one in calibration.validity.ranges if one.element != span.element]
+    return replace(calibration, validity=Validity(ranges=(*others, span)), history=(), sha256="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +92,13 @@ def _slope_difference(old: CalibrationCurve, new: CalibrationCurve) -> Differenc
     )
 
 
-def require_usable(calibration: Calibration, *, drafts: bool = False) -> None:
-    """Refuse a superseded calibration, and a draft unless `drafts`."""
-    if calibration.status is CalibrationStatus.SUPERSEDED:
+def require_usable(calibration: Calibration, *, drafts: bool = False, superseded: bool = False) -> None:
+    """Refuse a superseded calibration unless `superseded`, and a draft unless `drafts`."""
+    if calibration.status is CalibrationStatus.SUPERSEDED and not superseded:
         last = calibration.history[-1]
         raise CalibrationError(
             f"{calibration.name} was superseded by {last.by} at {last.at} ({last.why}); "
-            "use the calibration that follows it"
+            "use the calibration that follows it, or say --superseded to repeat what was done with this one"
         )
     if calibration.status is CalibrationStatus.DRAFT and not drafts:
         raise CalibrationError(

@@ -6,7 +6,7 @@ content that the calibrated line shows, by errors in both, and each material pre
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from xrfree.calibration import Calibration, StandardPoint
 from xrfree.curves.calibrating import LineCalibration
-from xrfree.errors import CalibrationError
+from xrfree.errors import CalibrationError, NotConvergedError
 from xrfree.reference import ReferenceMaterial, ReferenceValue
 from xrfree.regression.collinearity import Collinearity
 from xrfree.regression.diagnostics import (
@@ -64,12 +64,12 @@ class CurveReview:
 class CalibrationReview:
     """A calibration, questioned.
 
-    not_reviewed : line groups with too few standards. certificates : by material, as far as they are at hand.
+    not_reviewed : line groups, and why. certificates : by material, as far as they are at hand.
     """
 
     calibration: Calibration
     curves: tuple[CurveReview, ...]
-    not_reviewed: tuple[str, ...]
+    not_reviewed: Mapping[str, str]
     certificates: Mapping[str, ReferenceMaterial]
 
     def certificate_value(self, material: str, analyte: str) -> ReferenceValue | None:
@@ -98,7 +98,7 @@ def review_lines(
             )
         )
     return CalibrationReview(
-        calibration=lines.calibration, curves=tuple(curves), not_reviewed=(), certificates=certificates or {}
+        calibration=lines.calibration, curves=tuple(curves), not_reviewed={}, certificates=certificates or {}
     )
 
 
@@ -116,32 +116,39 @@ def review_spectra(
 
     groups : to be reviewed; None for all. left_out : materials to do without, as if they had not been measured.
     """
-    curves, left = [], []
+    curves: list[CurveReview] = []
+    not_reviewed: dict[str, str] = {}
     for group in calibration.groups if groups is None else groups:
         points = [p for p in calibration.points if p.group == group and p.material not in left_out]
-        if len({point.material for point in points}) < FEWEST_REVIEWED:
-            left.append(group)
+        n = len({point.material for point in points})
+        if n < FEWEST_REVIEWED:
+            not_reviewed[group] = f"{n} standards, {FEWEST_REVIEWED} are needed"
             continue
-        rows = _rows_of_points(points)
-        regression = fit(rows)
-        models = {"slope and blank": regression, "slope alone": fit(rows.with_terms([FOUND]))}
-        curves.append(
-            _review(
-                group,
-                group.rpartition("/")[2].partition(" ")[0],
-                regression,
-                leave_one_material_out(regression),
-                term=FOUND,
-                collinearity=None,
-                models=compare(models),
-            )
-        )
+        try:
+            curves.append(_group_review(group, points))
+        except (CalibrationError, NotConvergedError) as problem:  # the other groups are to be seen all the same
+            not_reviewed[group] = str(problem)
     return CalibrationReview(
-        calibration=calibration, curves=tuple(curves), not_reviewed=tuple(left), certificates=certificates or {}
+        calibration=calibration, curves=tuple(curves), not_reviewed=not_reviewed, certificates=certificates or {}
     )
 
 
-def _rows_of_points(points: list[StandardPoint]) -> Observations:
+def _group_review(group: str, points: Sequence[StandardPoint]) -> CurveReview:
+    rows = _rows_of_points(points)
+    regression = fit(rows)
+    models = {"slope and blank": regression, "slope alone": fit(rows.with_terms([FOUND]))}
+    return _review(
+        group,
+        group.rpartition("/")[2].partition(" ")[0],
+        regression,
+        leave_one_material_out(regression),
+        term=FOUND,
+        collinearity=None,
+        models=compare(models),
+    )
+
+
+def _rows_of_points(points: Sequence[StandardPoint]) -> Observations:
     certified = np.array([point.certified for point in points])
     found = np.array([point.found for point in points])
     n = len(points)

@@ -21,8 +21,8 @@
 
 Optional: `regions` (what the standards taught about line ratios, background and resolution), `curves` of line
 intensities, `validity` (ranges of the standards), `exclusions` (standards left out, with reasons), and `history`
-(draft -> approved -> superseded: who, when, why). The history is no part of the identity: an approved calibration is
-the same calibration.
+(draft -> approved -> superseded: who, when, why, and of which content). The history is no part of the identity: an
+approved calibration is the same calibration. A document that was changed after its last change of status is refused.
 
 A group is named by condition, region and line group. `covariance` is that of log_sensitivity, by the rows of
 its lower triangle; `blank_correlation` is that of a group's blank with its own log_sensitivity.
@@ -30,6 +30,7 @@ its lower triangle; `blank_correlation` is that of a group's blank with its own 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -66,6 +67,7 @@ from xrfree.documents._parts import (
     section,
     write_document,
 )
+from xrfree.errors import DocumentError
 
 SCHEMA = "xrfree/calibration/1"
 
@@ -155,11 +157,14 @@ class CurveDocument(Document):
 
 
 class RangeDocument(Document):
-    """Contents of one element in the standards, as a document writes them."""
+    """Contents of one element between which a calibration holds, as a document writes them."""
 
     element: Element
     low: float
     high: float
+    by: str = ""
+    at: str = ""
+    why: str = ""
 
 
 class ExclusionDocument(Document):
@@ -179,6 +184,7 @@ class StatusChangeDocument(Document):
     by: Annotated[str, Field(min_length=1)]
     at: Annotated[str, Field(min_length=1)]
     why: Annotated[str, Field(min_length=1)]
+    sha256: Sha256 = ""
 
 
 class CalibrationDocument(Document):
@@ -215,8 +221,12 @@ def load_calibration(path: Path | str) -> Calibration:
     path = Path(path)
     document = read_document(CalibrationDocument, path)
     rows = document.sensitivities
+    sha256 = identity(document, without=WITHOUT_IDENTITY)
+    _check_unchanged(path, document.history, sha256)
     with section(path, "regions"):
         regions = tuple(_region(region) for region in document.regions)
+    with section(path, "validity"):
+        validity = Validity(ranges=tuple(ContentRange(**span.model_dump()) for span in document.validity))
     with section(path, "sensitivities"):
         return Calibration(
             name=document.name,
@@ -234,12 +244,24 @@ def load_calibration(path: Path | str) -> Calibration:
             method_sha256=document.method_sha256,
             created=document.created,
             software_version=document.software_version,
-            sha256=identity(document, without=WITHOUT_IDENTITY),
+            sha256=sha256,
             regions=regions,
             curves=tuple(_curve(curve) for curve in document.curves),
-            validity=Validity(ranges=tuple(ContentRange(**span.model_dump()) for span in document.validity)),
+            validity=validity,
             exclusions=tuple(ExcludedStandard(**exclusion.model_dump()) for exclusion in document.exclusions),
             history=tuple(StatusChange(**change.model_dump()) for change in document.history),
+        )
+
+
+def _check_unchanged(path: Path, history: Sequence[StatusChangeDocument], sha256: str) -> None:
+    """Refuse a document whose content is not what its last change of status was about."""
+    if history and history[-1].sha256 not in ("", sha256):
+        last = history[-1]
+        raise DocumentError(
+            path,
+            place=f"history[{len(history) - 1}]",
+            found=f"says {last.status} by {last.by} at {last.at}, but the document was changed since",
+            remedy="Restore the document, or empty its history and have it approved again",
         )
 
 
@@ -297,10 +319,14 @@ def _optional_data(calibration: Calibration) -> dict[str, list[dict[str, Any]]]:
     return {
         "regions": [_region_data(region) for region in calibration.regions],
         "curves": [_curve_data(curve) for curve in calibration.curves],
-        "validity": [asdict(span) for span in calibration.validity.ranges],
+        "validity": [_without_empty(asdict(span)) for span in calibration.validity.ranges],
         "exclusions": [asdict(exclusion) for exclusion in calibration.exclusions],
-        "history": [{**asdict(change), "status": str(change.status)} for change in calibration.history],
+        "history": [_without_empty({**asdict(change), "status": str(change.status)}) for change in calibration.history],
     }
+
+
+def _without_empty(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value != ""}
 
 
 def _region_data(region: RegionKnowledge) -> dict[str, Any]:

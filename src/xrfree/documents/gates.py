@@ -153,7 +153,7 @@ class RangeGateDocument(_GateDocument):
 
     gate = RangeGate
     kind: Literal["range of validity"]
-    ranges: Annotated[dict[Element, _Pair], Field(min_length=1)]
+    ranges: dict[Element, _Pair] = Field(default_factory=dict)
 
 
 class FitGateDocument(_GateDocument):

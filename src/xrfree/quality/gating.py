@@ -62,6 +62,7 @@ class Subject:
     measurement : under the method's condition names, where spectra are looked at. assay : where results are.
     loss_on_ignition : kg/kg of the dry sample. oxides : formula in which each element is bound.
     expected_areas : counts of accompanying line groups that the found composition predicts, by "condition/group".
+    outside : sentences on contents outside the ranges of the calibration; None where it has no ranges.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Subject:
     loss_on_ignition: float | None = None
     oxides: Mapping[str, str] = field(default_factory=dict)
     expected_areas: Mapping[str, float] = field(default_factory=dict)
+    outside: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,6 +348,8 @@ def _drift(gate: DriftGate, subject: Subject, assay: Assay) -> str | None:
 
 
 def _range(gate: RangeGate, subject: Subject, assay: Assay) -> str | None:
+    if not gate.ranges:
+        return None if subject.outside is None else "; ".join(subject.outside)
     outside = []
     for element, (low, high) in gate.ranges.items():
         if element not in assay.components:

@@ -19,7 +19,7 @@ from odrpack import odr_fit
 from scipy import stats
 from scipy.optimize import linprog
 
-from xrfree.errors import CalibrationError, DomainError
+from xrfree.errors import CalibrationError, DomainError, NotConvergedError
 from xrfree.regression.observations import Observations
 from xrfree.regression.solve import ErrorLevel, Regression, fit
 
@@ -92,12 +92,12 @@ def leave_one_material_out(regression: Regression) -> LeaveOneOut:
                 scatter=regression.scatter,
                 start=regression.coefficients,
             )
-        except CalibrationError:
+        except (CalibrationError, NotConvergedError):
             irreplaceable.append(material)
             continue
         rows += [_left_out(regression, reduced, int(row)) for row in own]
     if not rows:
-        raise CalibrationError("no material can be left out: there are no more of them than coefficients")
+        raise CalibrationError("no material can be left out: the others do not determine the curve without it")
     return LeaveOneOut(rows=tuple(rows), irreplaceable=tuple(irreplaceable))
 
 

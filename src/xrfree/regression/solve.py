@@ -14,21 +14,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.linalg import solve_triangular
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 
 from xrfree.errors import CalibrationError, DomainError, NotConvergedError
 from xrfree.regression.observations import Observations
 
 FloatArray = NDArray[np.float64]
 
-MOST_ITERATIONS = 200
+MOST_GAUSS_NEWTON = 20
+"""Gauss-Newton steps before the rest is done downhill; good standards need half as many."""
 _TOLERANCE = 1e-13
 _REFINEMENTS = 3
+_SCATTER_TOLERANCE = 1e-6
+_JUMP = 1e-3
+"""Relative change of χ² that so small a change of the scatter cannot make."""
+_LEAST_GRADIENT = 1e-7
+"""Change of χ² per standard uncertainty of a coefficient at which a curve is settled: to half as much of it."""
+_SETTLED_GRADIENT = 1e-3
+"""The same where rounding ends the way down earlier: one coefficient off by a two-thousandth of its uncertainty."""
+_SEARCHES = 20
+_FARTHEST = 1e4
+"""Uncertainties from where a search began beyond which the curve is on its way to a line straight up."""
 _LEAST_VARIANCE = 1e-300
 _SINGULAR = 1e-11
 """Smallest part of a scaled column that may be its own, beside the columns before it, in double precision."""
@@ -230,7 +242,11 @@ def _errors(observations: Observations, coefficients: FloatArray, scatter: float
 
 
 def _solution(observations: Observations, scatter: float, start: FloatArray | None) -> FloatArray:
-    """Coefficients that minimise χ²: X̂' V⁻¹ (y - Xβ) = 0 with X̂ = X - Cov(X, r) V⁻¹ r, by Gauss-Newton steps."""
+    """Coefficients that minimise χ²: X̂' V⁻¹ (y - Xβ) = 0 with X̂ = X - Cov(X, r) V⁻¹ r, by Gauss-Newton steps.
+
+    They shrink the slower, the more of the spread of a term is its errors. What a few of them have not settled is
+    settled downhill, from the best of them.
+    """
     y, x, terms = observations.response, observations.design, observations.terms
     exact = not np.any(observations.covariance[:, 1:]) and not np.any(observations.shared[:, :, 1:])
     if exact:
@@ -238,20 +254,57 @@ def _solution(observations: Observations, scatter: float, start: FloatArray | No
     unit = _Errors(np.ones(len(y)), np.zeros((0, len(y))))
     beta = _least_squares(x, y, unit, terms, 0) if start is None else start
     size = np.linalg.norm(x, axis=0) / max(float(np.linalg.norm(y)), _LEAST_VARIANCE)
-    steps: list[float] = []
-    for _ in range(MOST_ITERATIONS):
+    visited = [beta]
+    for _ in range(MOST_GAUSS_NEWTON):
         errors = _errors(observations, beta, scatter)
         deviation = _errors_of_terms(observations, beta, errors)
         following = _least_squares(x - deviation, y - deviation @ beta, errors, terms, 0)
-        steps.append(float(np.max(np.abs(following - beta) * size)))
+        step = float(np.max(np.abs(following - beta) * size))
         beta = following
-        if steps[-1] < _TOLERANCE:
+        if step < _TOLERANCE:
             return beta
+        visited.append(beta)
+    return _downhill(observations, min(visited, key=lambda b: _chi_square(observations, b, scatter)), scatter)
+
+
+def _downhill(observations: Observations, start: FloatArray, scatter: float) -> FloatArray:
+    """Coefficients at the bottom of χ², by its gradient -2 X̂' V⁻¹ r (BFGS), in their own standard uncertainties.
+
+    A search along a line that comes to a cliff is taken up again from there, with the uncertainties of there.
+    """
+    beta = start
+    slopes: list[float] = []
+    for _ in range(_SEARCHES):
+        errors = _errors(observations, beta, scatter)
+        covariance = _coefficient_covariance(observations.design - _errors_of_terms(observations, beta, errors), errors)
+        try:
+            unit: FloatArray = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+        except np.linalg.LinAlgError:  # there, nothing is known of a coefficient
+            break
+        height = partial(_height, observations, scatter, beta, unit)
+        found = minimize(height, np.zeros(len(beta)), jac=True, method="BFGS", options={"gtol": _LEAST_GRADIENT})
+        beta = np.asarray(beta + unit @ found.x)
+        slopes.append(float(np.max(np.abs(found.jac))))
+        if slopes[-1] < _SETTLED_GRADIENT:
+            return beta
+        if np.max(np.abs(found.x)) > _FARTHEST:
+            break
     raise NotConvergedError(
-        f"the curve did not settle after {MOST_ITERATIONS} steps, the last of {steps[-1]:.1e}; "
-        "the uncertainties of the terms are as large as the terms",
-        tuple(steps),
+        "the curve did not settle: the uncertainties of its terms are as large as the terms; "
+        "measure the standards longer, or standards with more of the analyte",
+        tuple(slopes),
     )
+
+
+def _height(
+    observations: Observations, scatter: float, origin: FloatArray, unit: FloatArray, z: FloatArray
+) -> tuple[float, FloatArray]:
+    """χ² and its gradient at β = origin + unit z."""
+    beta = origin + unit @ z
+    errors = _errors(observations, beta, scatter)
+    terms = observations.design - _errors_of_terms(observations, beta, errors)
+    pull = errors.solve(_residual(observations, beta))
+    return _chi_square(observations, beta, scatter), -2.0 * unit.T @ (terms.T @ pull)
 
 
 def _errors_of_terms(observations: Observations, beta: FloatArray, errors: _Errors) -> FloatArray:
@@ -322,7 +375,11 @@ def _paule_mandel(observations: Observations, start: FloatArray) -> float:
     low = 0.0 if _has_errors(observations) else 1e-9 * high
     while excess(high) > 0.0:
         high *= 2.0
-    return float(brentq(excess, low, high, rtol=1e-6))
+    found = float(brentq(excess, low, high, rtol=_SCATTER_TOLERANCE))
+    # Where errors explain most of a term's spread, the curve may jump to another minimum, and χ² past its expected
+    # value with it: then the scatter just before the jump belongs to the curve that the stated errors gave.
+    before = found * (1.0 - 4.0 * _SCATTER_TOLERANCE)
+    return before if excess(before) > _JUMP * expected else found
 
 
 def _regression(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xrfree.calibration import ModelKind
+from xrfree.calibration import ContentRange, ModelKind
 from xrfree.conformity import Conformity
 from xrfree.curves.review import CalibrationReview, CurveReview
 from xrfree.report.calibration_plots import curve_figure
@@ -62,7 +62,7 @@ def calibration_html(review: CalibrationReview, *, created: dt.datetime, conform
         curves=[_curve(i, curve, review) for i, curve in enumerate(review.curves)],
         n_materials=len(materials),
         not_reviewed=review.not_reviewed,
-        ranges=[_range(span.element, span.low, span.high) for span in calibration.validity.ranges],
+        ranges=[_range(span) for span in calibration.validity.ranges],
         exclusions=calibration.exclusions,
         history=calibration.history,
     )
@@ -79,13 +79,14 @@ def _facts(review: CalibrationReview) -> list[tuple[str, str]]:
     ]
 
 
-def _range(element: str, low: float, high: float) -> dict[str, str]:
-    unit = display_unit([high])
+def _range(span: ContentRange) -> dict[str, str]:
+    unit = display_unit([span.high])
     return {
-        "element": element,
-        "low": f"{low * float(unit.factor):.4g}",
-        "high": f"{high * float(unit.factor):.4g}",
+        "element": span.element,
+        "low": f"{span.low * float(unit.factor):.4g}",
+        "high": f"{span.high * float(unit.factor):.4g}",
         "unit": unit.sign,
+        "origin": f"set by {span.by}, {span.at}: {span.why}" if span.by else "of the standards",
     }
 
 
@@ -319,7 +320,11 @@ def _sheets(review: CalibrationReview) -> Iterable[tuple[str, Sequence[str], lis
             for s in c.models
         ],
     )
-    yield "validity", ("element", "low", "high"), [[r.element, r.low, r.high] for r in calibration.validity.ranges]
+    yield (
+        "validity",
+        ("element", "low", "high", "by", "at", "why"),
+        [[r.element, r.low, r.high, r.by, r.at, r.why] for r in calibration.validity.ranges],
+    )
     yield (
         "exclusions",
         ("material", "curve", "reason", "by", "at"),

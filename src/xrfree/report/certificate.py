@@ -165,6 +165,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
 def _item(item: CertifiedItem) -> dict[str, Any]:
     assay, recipe = item.assay, item.assay.recipe
     digest = f" (sha256 {recipe.calibration_sha256[:16]})" if recipe.calibration_sha256 else ""
+    caveat = recipe.calibration_caveat
     facts = [
         ("Item", item.description or NOT_STATED),
         ("Condition", item.condition or NOT_STATED),
@@ -173,9 +174,9 @@ def _item(item: CertifiedItem) -> dict[str, Any]:
         ("Sampling plan", item.sampling_plan or "sampling was not done by the laboratory, or is not stated"),
         ("Tested", item.performed or NOT_STATED),
         ("Method", f"X-ray fluorescence, {recipe.method} (sha256 {recipe.method_sha256[:16]})"),
-        ("Calibration", recipe.calibration + digest),
+        ("Calibration", recipe.calibration + digest + (f", {caveat}" if caveat else "")),
         ("Basis", assay.basis),
-        ("Deviations from the method", "; ".join(_deviations(assay)) or "none"),
+        ("Deviations from the method", "; ".join([*_deviations(assay), *([caveat] if caveat else [])]) or "none"),
         ("External results", "none"),
         ("Authorised by", f"{item.authorised_by}, {item.authorised_at}" if item.authorised_by else "not released"),
         ("Record of the result", f"{item.record}:{item.digest}"),
@@ -186,8 +187,9 @@ def _item(item: CertifiedItem) -> dict[str, Any]:
 
 
 def _deviations(assay: Assay) -> list[str]:
-    return [f"{c}: {r}" for c, v, r in zip(assay.components, assay.verdicts, assay.reasons, strict=True)
-            if v is Verdict.DOUBTFUL]  # fmt: skip
+    """Reasons of what is doubtful, and of what was found with a warning."""
+    judged = zip(assay.components, assay.verdicts, assay.reasons, strict=True)
+    return [f"{c}: {reason}" for c, verdict, reason in judged if reason and verdict is not Verdict.NOT_DETECTED]
 
 
 def _rows(assay: Assay) -> list[tuple[str, ...]]:

@@ -132,7 +132,11 @@ def _assay(noun: Assay) -> Card:
     k = f"U (k = {noun.coverage_factor:g})"
     return Card(
         title=f"Assay of {noun.specimen}, {noun.basis}",
-        facts=(("method", noun.recipe.method), ("calibration", noun.recipe.calibration)),
+        facts=(
+            ("method", noun.recipe.method),
+            ("calibration", noun.recipe.calibration),
+            *((("beware", noun.recipe.calibration_caveat),) if noun.recipe.calibration_caveat else ()),
+        ),
         images=(data_address(assay_figure(noun)),),
         tables=(Table(head=("", "found", k, "unit", "detection limit", "verdict", "reason"), rows=tuple(rows)),),
     )

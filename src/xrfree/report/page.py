@@ -207,6 +207,7 @@ def _recipe_facts(recipe: Recipe) -> dict[str, str]:
         "instrument_sha256": recipe.instrument_sha256,
         "calibration": recipe.calibration or "none: fundamental parameters",
         "calibration_sha256": recipe.calibration_sha256,
+        "caveat": recipe.calibration_caveat,
         "tables": recipe.tables,
         "software_version": recipe.software_version,
     }

@@ -20,7 +20,7 @@ class ResultRow:
     """One result; None where there is no number.
 
     flag : empty, "not detected", "doubtful", "refused" or "missing". released : by whom and when, empty if not.
-    record, digest : of the result in the ledger.
+    record, digest : of the result in the ledger. calibration_status : "draft" where nobody had approved it, and so on.
     """
 
     sample: str
@@ -39,6 +39,7 @@ class ResultRow:
     amended: bool
     record: int | None
     digest: str
+    calibration_status: str
 
 
 COLUMNS = tuple(field.name for field in fields(ResultRow))

@@ -34,6 +34,7 @@ ASSAY_COLUMNS = (
     "method_sha256",
     "calibration_sha256",
     "software_version",
+    "calibration_status",
 )
 REFUSED_COLUMNS = ("path", "specimen", "reason", "remedy")
 JSON_SCHEMA = "xrfree/assays/1"
@@ -122,6 +123,7 @@ def assay_rows(assay: Assay) -> list[tuple[str, ...]]:
             recipe.method_sha256,
             recipe.calibration_sha256,
             recipe.software_version,
+            recipe.calibration_status,
         )
         for i, component in enumerate(assay.components)
     ]
@@ -179,6 +181,7 @@ def assay_document(assay: Assay) -> dict[str, Any]:
             "tables": recipe.tables,
             "software_version": recipe.software_version,
             "block": recipe.block,
+            "calibration_status": recipe.calibration_status,
         },
     }
 

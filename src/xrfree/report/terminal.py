@@ -111,15 +111,26 @@ def _long_cells(assay: Assay, analyte: str, unit: DisplayUnit) -> list[Text]:
 
 
 def doubts(assays: Sequence[Assay]) -> list[str]:
-    """One line for each doubtful analyte with its reason; analytes that share a reason share a line."""
+    """One line for each doubtful analyte, or one found with a warning; analytes that share a reason share a line."""
+    words = {Verdict.DOUBTFUL: "doubtful", Verdict.DETECTED: "found, but"}
     lines = []
     for assay in assays:
-        by_reason: dict[str, list[str]] = {}
+        by_reason: dict[tuple[str, str], list[str]] = {}
         for component, verdict, reason in zip(assay.components, assay.verdicts, assay.reasons, strict=True):
-            if verdict is Verdict.DOUBTFUL and component in assay.analytes:
-                by_reason.setdefault(reason, []).append(component)
-        lines += [f"{assay.specimen}: {', '.join(who)} doubtful: {why}" for why, who in by_reason.items()]
+            if reason and verdict in words and component in assay.analytes:
+                by_reason.setdefault((words[verdict], reason), []).append(component)
+        lines += [f"{assay.specimen}: {', '.join(who)} {word}: {why}" for (word, why), who in by_reason.items()]
     return [printable(line) for line in lines]
+
+
+def caveats(assays: Sequence[Assay]) -> list[str]:
+    """One line for each calibration of the results that nobody has approved, or that is superseded."""
+    told = dict.fromkeys(
+        f"calibration {assay.recipe.calibration}: {assay.recipe.calibration_caveat}"
+        for assay in assays
+        if assay.recipe.calibration_caveat
+    )
+    return [printable(line) for line in told]
 
 
 def calibration_table(calibration: Calibration) -> Table:

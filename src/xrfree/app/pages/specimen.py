@@ -169,9 +169,15 @@ def _sources(say: Texts, assay: Assay, number: int) -> None:
     documents = [
         (f"{recipe.method} ({say('batch.method')})", recipe.method_sha256),
         (recipe.instrument, recipe.instrument_sha256),
-        (recipe.calibration if recipe.calibration_sha256 else say("batch.no_calibration"), recipe.calibration_sha256),
+        (_calibration(say, assay), recipe.calibration_sha256),
     ]
     rows = [{"file": name, "digest": digest} for name, digest in (*files, *documents)]
     columns = [("file", say("specimen.file")), ("digest", say("specimen.digest"))]
     frame.table(columns, rows, key="file", name=say("specimen.sources"))
     frame.text(f"{recipe.tables}, xrfree {recipe.software_version}")
+
+
+def _calibration(say: Texts, assay: Assay) -> str:
+    recipe = assay.recipe
+    name = recipe.calibration if recipe.calibration_sha256 else say("batch.no_calibration")
+    return f"{name} ({say.known('status', recipe.calibration_status)})" if recipe.calibration_status else name
