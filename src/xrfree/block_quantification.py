@@ -31,7 +31,7 @@ from xrfree.matrix.expansion import StrengthExpansion, expanded_strengths
 from xrfree.matrix.intensities import GroupIntensities
 from xrfree.method import Background, Method, Region, split_group
 from xrfree.quantification import (
-    MATRIX_SHAPING,
+    COUPLING_STEP,
     PARTS_OF_FIT,
     CommonSolution,
     Prepared,
@@ -425,7 +425,7 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
         per_strength = strengths * np.exp(prepared.log_sensitivity)
         target = np.clip(_rates(block, fits, areas) / per_strength - prepared.blank, -0.2, 1.0)
         if rounds in _NEW_SLOPES:
-            coupling = _coupling(block, completed, reference.expansion, seen, strengths)
+            coupling = _coupling(completed, reference.expansion, seen, strengths)
         step = np.linalg.solve(coupling, (target - seen)[:, :, None])[:, :, 0]
         seen = seen + step
         moved = np.abs(step) / np.maximum(rate_sigma / per_strength, 2e-3 * np.abs(seen))
@@ -440,7 +440,7 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
         seen=seen,
         strengths=strengths,
         whole=whole,
-        coupling=_coupling(block, completed, reference.expansion, seen, strengths),
+        coupling=_coupling(completed, reference.expansion, seen, strengths),
         areas=areas,
         rounds=rounds + 1,
         near=near,
@@ -463,17 +463,15 @@ def _rates(block: _Block, fits: dict[str, _Fitted], areas: dict[str, FloatArray]
     return np.array(columns).T
 
 
-def _coupling(
-    block: _Block, completed: Closure, expansion: StrengthExpansion, seen: FloatArray, strengths: FloatArray
-) -> FloatArray:
-    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j by forward differences, for elements that shape the matrix; shape (n, m, m)."""
+def _coupling(completed: Closure, expansion: StrengthExpansion, seen: FloatArray, strengths: FloatArray) -> FloatArray:
+    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j by forward differences, see `quantification._coupling`; shape (n, m, m)."""
     matrix = np.tile(np.eye(seen.shape[1]), (seen.shape[0], 1, 1))
     base = np.log(strengths)
-    shapes = seen * block.specimen.dilution >= MATRIX_SHAPING
-    for j in np.flatnonzero(shapes.any(axis=0)):
+    for j in range(seen.shape[1]):
         moved = seen.copy()
-        step = np.where(shapes[:, j], 1e-3 * seen[:, j], 1.0)
-        moved[:, j] += np.where(shapes[:, j], step, 0.0)
+        present = np.maximum(seen[:, j], 0.0)
+        step = np.maximum(1e-3 * present, COUPLING_STEP)
+        moved[:, j] = present + step
         change = np.log(expansion.strengths(completed.whole(moved))) - base
         matrix[:, :, j] += seen * change / step[:, None]
     return matrix

@@ -31,8 +31,8 @@ FloatArray = NDArray[np.float64]
 MOST_ROUNDS = 12
 MOST_INVERSIONS = 80
 INVERSION_TOLERANCE = 1e-8
-MATRIX_SHAPING = 3e-3
-"""Contents (kg/kg) above which an element's uncertainty is carried through the matrix correction of the others."""
+COUPLING_STEP = 1e-4
+"""Least change of a content (kg/kg) by which its effect on the strengths of the others is worked out."""
 ACCOMPANYING_SIGMA = 0.15
 """Relative standard uncertainty with which the present composition predicts an accompanying area."""
 ROUND_TOLERANCE = 0.1
@@ -692,15 +692,17 @@ def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatAr
 
 
 def _coupling(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
-    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences for the elements that shape the matrix."""
+    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences.
+
+    Traces are as uncertain as main elements: all columns count, not only those of high contents.
+    """
     elements = list(quantified_groups(prepared.method))
     matrix = np.eye(len(elements))
     base = np.log(solution.strengths)
     for j, element in enumerate(elements):
-        if w[j] * specimen.dilution < MATRIX_SHAPING:
-            continue
-        step = 1e-3 * w[j]
-        moved = {**solution.seen, element: solution.seen[element] + step}
+        present = max(solution.seen[element], 0.0)
+        step = max(1e-3 * present, COUPLING_STEP)
+        moved = {**solution.seen, element: present + step}
         matrix[:, j] += w * (np.log(_strengths(moved, prepared, specimen)) - base) / step
     return matrix
 
