@@ -87,6 +87,24 @@ def test_yy_gives_one_spectrum_per_detector(change: Change, counts: list[int]) -
     assert (second[1].live_time_s, second[1].energy_scale.gain_kev) == (90.0, pytest.approx(0.201))
 
 
+def test_notes_behind_values(put: Put, counts: list[int]) -> None:
+    """PIXL explains its values behind them; a unit there is checked as anywhere else."""
+    text = (
+        "#FORMAT      : EMSA/MAS spectral data file\n#TITLE       : PIXL (which instrument took the data)\n"
+        f"#NPOINTS     : {len(counts)}     Number of data points (zero for configuration only files)\n"
+        "#XUNITS      : eV\n#YUNITS      : COUNTS\n#DATATYPE    : YY     (one column for each detector)\n"
+        "#XPERCHAN    : 7.862, 7.881   eV per channel (separate by commas if more than one detector)\n"
+        "#OFFSET      : 18.5, -22.4         eV of first channel  (separate by commas, if more than one)\n"
+        "#LIVETIME    : 9.1, 9.2   seconds (separate by commas if more than one detector)\n"
+        "#SPECTRUM    : start of spectrum data\n" + "".join(f"{n}, {n + 1}\n" for n in counts)
+    )
+    spectra = list(read_measurement(put("a.msa", text)).spectra.values())
+    assert [spectrum.live_time_s for spectrum in spectra] == [9.1, 9.2]
+    assert [spectrum.energy_scale.zero_kev for spectrum in spectra] == pytest.approx([0.0185, -0.0224])
+    with pytest.raises(SpectrumFileError, match=r"LIVETIME is '9\.1, 9\.2   minutes"):
+        read_measurement(put("b.msa", text.replace("seconds", "minutes")))
+
+
 def test_missing_end_is_accepted_when_the_number_of_points_agrees(change: Change) -> None:
     path = change(("#ENDOFDATA   : \n", ""))
     assert "ENDOFDATA" in " ".join(only_spectrum(path).metadata)

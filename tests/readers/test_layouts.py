@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,17 @@ def test_chn(put: Put, counts: list[int]) -> None:
         read_measurement(put("c.chn", writers.chn(counts, trailer=False)))
 
 
+@pytest.mark.parametrize(
+    ("zero", "gain"), [(0.0, 1e-30), (2e-19, 2e-41), (15_000.0, 1e-6), (-0.05, -0.2), (0.0, 500.0), (-30_000.0, 700.0)]
+)
+def test_an_energy_scale_of_no_spectrometer_is_refused(put: Put, counts: list[int], zero: float, gain: float) -> None:
+    """With the first ones, energies did not rise from channel to channel."""
+    content = bytearray(writers.chn(counts, kind=-101))
+    struct.pack_into("<2f", content, len(content) - 512 + 4, zero, gain)
+    with pytest.raises(UncalibratedError, match="is not a usable one"):
+        read_measurement(put("a.chn", bytes(content)))
+
+
 def test_spec(put: Put, counts: list[int]) -> None:
     (measurement,) = read_measurements(put("a.dat", writers.spec(counts)))
     spectrum = measurement.spectra["spectrum"]
@@ -146,6 +158,12 @@ def test_bruker_text(put: Put, counts: list[int], write: Callable[[list[int]], s
     assert (spectrum.live_time_s, spectrum.real_time_s) == (58.25, 60.5)
     assert spectrum.energy_scale.zero_kev == pytest.approx(-0.05)
     assert spectrum.energy_scale.gain_kev == pytest.approx(0.2)
+
+
+def test_bruker_text_of_a_german_program(put: Put, counts: list[int]) -> None:
+    """The title of the columns is translated, the keys are not (NIST EPQ, BrukerTXT)."""
+    text = writers.esprit(counts).replace("Energy     Counts", "Energie  Impulse")
+    assert only(put("a.txt", text)).counts.tolist() == counts
 
 
 def test_bruker_text_that_contradicts_itself(put: Put, counts: list[int]) -> None:

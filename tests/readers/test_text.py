@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xrfree.errors import SpectrumFileError
@@ -39,6 +39,8 @@ def outcome(block: NumberBlock, *, fast: bool, separator: str | None, n_columns:
 
 @settings(max_examples=1500, derandomize=True, deadline=None)
 @given(st.lists(PIECES, max_size=14), st.sampled_from([",", ";", "\t", None]), st.integers(1, 3))
+@example(["3;\n36\n"], ";", 1)  # the fast one took ";" for a digit, and ended in a ValueError
+@example(["3;4\n36;5\n"], ";", 2)
 def test_fast_tables_equal_slow_ones(pieces: list[str], separator: str | None, n_columns: int) -> None:
     block = NumberBlock(path=PATH, text="".join(pieces), first_line=3)
     fast = outcome(block, fast=True, separator=separator, n_columns=n_columns)

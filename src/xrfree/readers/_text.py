@@ -33,6 +33,7 @@ _PLAIN_BYTES = bytes([9, 10, 12, 13, *range(32, 127)])
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DIGITS = b"0123456789"
+_ZERO = np.uint8(ord("0"))
 _NUMERIC_BYTES = _DIGITS + b".+-eE \n"
 # A whole number of so many digits is exact in a float.
 _EXACT_DIGITS = 15
@@ -243,7 +244,7 @@ def _whole_numbers(text: str, separator: str, n_columns: int) -> NDArray[np.floa
     if not text or not text.isascii() or text.encode("ascii").translate(None, _DIGITS + separator.encode() + b"\n"):
         return None
     raw = np.frombuffer((text if text.endswith("\n") else text + "\n").encode("ascii"), dtype=np.uint8)
-    ends = np.flatnonzero(raw < ord("0"))
+    ends = np.flatnonzero(raw - _ZERO > 9)  # unsigned: what stands below "0" becomes large
     lengths = np.diff(ends, prepend=-1) - 1
     if ends.size % n_columns or lengths.min() < 1 or lengths.max() > _EXACT_DIGITS:
         return None

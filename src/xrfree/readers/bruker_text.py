@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from xrfree.readers.profile import ReaderProfile
 
 _DESKTOP, _HANDHELD = "Bruker Nano", "Bruker AXS"
-_TITLE = re.compile(r"^\s*Energy\b.*\bCounts\b", re.IGNORECASE)
+_TITLE = re.compile(r"^\s*(?:Energy\b.*\bCounts|Energie\b.*\bImpulse)\b", re.IGNORECASE)
 _CSV_TITLE = re.compile(r'^"?(?:Channel#?|Spectrum:?)"?\s*(?:,.*)?$', re.IGNORECASE)
 _ROW = re.compile(r'^"?[0-9]+"?,"?[0-9.eE+-]+"?(?:,.*)?$')
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SPECTRUM = re.compile(r"^#SPECTRUM(?![A-Za-z0-9]).*(?:\n|\Z)", re.MULTILINE)
 _END = re.compile(r"^#ENDOFDATA(?![A-Za-z0-9]).*(?:\n|\Z)", re.MULTILINE)
 _STANDARD_KEY = re.compile(r"([A-Z]+)[ -]*([A-Za-z]*)")
+_SHORT_UNITS = {"seconds": "s", "second": "s"}
 _VALUE_UNIT = re.compile(r"(\S+)(?: *([A-Za-z]+))?")
 _OTHER_SIGNALS = {
     "ELS": "electron energy loss",
@@ -168,6 +169,7 @@ def _refuse_other_signal(parts: _File) -> None:
 def _points(parts: _File) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
     """Energies as printed (XY only) and counts, shape (n_points, n_detectors)."""
     item = parts.required("NPOINTS")
+    item = replace(item, value=_value_and_note(item.value)[0])
     n_points = stated_integer(parts.path, item, expected="the number of points")
     if not n_points or n_points > MAX_CHANNELS:
         raise SpectrumFileError(
@@ -185,7 +187,7 @@ def _points(parts: _File) -> tuple[NDArray[np.float64] | None, NDArray[np.float6
 
 def _datatype(parts: _File) -> str:
     item = parts.required("DATATYPE")
-    datatype = item.value.upper()
+    datatype = _value_and_note(item.value)[0].upper()
     if datatype not in {"Y", "XY", "YY"}:
         raise SpectrumFileError(
             parts.path,
@@ -199,7 +201,7 @@ def _datatype(parts: _File) -> str:
 def _numbers_per_point(parts: _File) -> int:
     datatype = _datatype(parts)
     if datatype == "YY":
-        return parts.required("XPERCHAN").value.count(",") + 1
+        return _value_and_note(parts.required("XPERCHAN").value)[0].count(",") + 1
     return 2 if datatype == "XY" else 1
 
 
@@ -217,7 +219,7 @@ def _refuse_other_length(parts: _File, item: HeaderItem, found: int, n_points: i
             parts.path,
             place=f"line {parts.numbers.first_line + parts.numbers.text.count(chr(10))}",
             found="the file ends without #ENDOFDATA in the middle of a line, so the last number may be incomplete",
-            remedy=f"Copy the file again, or {EXPORT_AGAIN.lower()}",
+            remedy="Copy the file again; where it is whole, end its last line, or add the line #ENDOFDATA",
         )
 
 
@@ -274,15 +276,23 @@ def _quantity(parts: _File, key: str, units: set[str], detector: int, n_detector
     item = parts.value(key)
     if item is None:
         return None
-    values = [text.strip() for text in item.value.split(",")]
+    text, note = _value_and_note(item.value)
+    values = [part.strip() for part in text.split(",")]
     if len(values) not in {1, n_detectors}:
         raise _bad_quantity(parts, item, f"one number or {n_detectors}, one per detector")
     match = _VALUE_UNIT.fullmatch(values[detector if len(values) > 1 else 0])
     value = number(match[1]) if match is not None else None
-    said = {unit.lower() for unit in (_name_and_unit(item.key)[1], match[2] if match is not None else "") if unit}
+    named = (_name_and_unit(item.key)[1], match[2] if match is not None else "", note.partition(" ")[0])
+    said = {_SHORT_UNITS.get(unit.lower(), unit.lower()) for unit in named if unit}
     if value is None or not said <= units:
         raise _bad_quantity(parts, item, f"a number in {min(units)}" if units else "a number")
     return Stated(value, item.key, item.place)
+
+
+def _value_and_note(text: str) -> tuple[str, str]:
+    """A value, and what stands behind it after two blanks or more (PIXL writes "9.1, 9.2   seconds (one for each)")."""
+    value, *note = re.split(r"\s{2,}|\t", text, maxsplit=1)
+    return value, "".join(note)
 
 
 def _bad_quantity(parts: _File, item: HeaderItem, expected: str) -> SpectrumFileError:
