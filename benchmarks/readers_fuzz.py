@@ -543,11 +543,10 @@ def main() -> int:
         given.keep.mkdir(parents=True, exist_ok=True)
     results = earlier(given.json)
     faults = 0
-    for reader, files in samples.items():
-        for engine in given.engines if not given.only or reader in given.only else ():
-            if engine == "atheris" and find_spec("atheris") is None:
-                continue
-            result = fuzz(reader, files, engine, round(ENGINES[engine] * given.mutations), given.keep)
+    wanted = [reader for reader in samples if not given.only or reader in given.only]
+    for engine in (name for name in given.engines if name != "atheris" or find_spec(name) is not None):
+        for reader in wanted:
+            result = fuzz(reader, samples[reader], engine, round(ENGINES[engine] * given.mutations), given.keep)
             results[reader, engine] = result
             faults += result.faults
             print(
