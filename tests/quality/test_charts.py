@@ -85,6 +85,25 @@ def test_westgard_rules(z, rules):
     assert {alarm.rule for alarm in westgard_at(z, len(z) - 1)} == rules
 
 
+def test_westgard_rules_of_a_published_exercise():
+    # Sten Westgard, "Break All the Rules! (Answers to Part One)", westgard.com, August 2015: one control, z-values 1 to
+    # 57, and the runs of points that break a rule. The exercise counts a run once; 8x is no rule of ours.
+    z = [
+        -1.5, 2.7, -0.2, 0.0, -1.3, 3.3, -1.9, -0.7, -0.5, -1.9, 0.0, -3.1, -1.8, 2.1, 2.8, -0.8, 0.1, 0.4, -1.9, -1.4,
+        -0.9, 0.2, -0.9, -0.4, 0.2, -2.4, -2.4, 1.3, 0.9, -0.5, -0.6, 0.1, 0.3, -0.9, -2.3, 0.4, -2.1, -1.7, -1.2, -1.1,
+        0.9, -1.6, 1.7, -0.8, -0.6, -0.4, -1.8, -1.9, -0.7, -1.1, -0.6, 1.2, 1.1, 1.4, 1.5, -0.9, -1.8,
+    ]  # fmt: skip
+    broken = [(a.rule, a.points[0] + 1, a.points[-1] + 1) for a in westgard(z) if a.severity is Severity.REJECT]
+    assert broken == [
+        ("1-3s", 6, 6),
+        ("1-3s", 12, 12),
+        ("2-2s", 14, 15),
+        ("2-2s", 26, 27),
+        ("4-1s", 37, 40),
+        ("4-1s", 52, 55),
+    ]
+
+
 def test_only_the_warning_rule_warns():
     severities = {a.rule: a.severity for a in westgard([2.1, 2.2, -2.5, -3.5])}
     assert severities["1-2s"] is Severity.WARN

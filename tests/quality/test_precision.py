@@ -62,6 +62,23 @@ def test_nist_sm_ls_series(offset, digits):
     assert certified_digits(found.f, 21.0) >= digits
 
 
+def test_gum_h5_voltage_standard():
+    # GUM (JCGM 100:2008) H.5, table H.9: mean and standard deviation (in uV) of five observations on each of ten days;
+    # published: 85 uV within days, s of the daily means 57 uV, F = (128/85)^2 = 2.25 from rounded roots, between days
+    # 43 uV. The observations here have these means and standard deviations.
+    mean = [172, 116, 13, 144, 106, 31, 60, 125, 163, 41]
+    within = [60, 77, 111, 101, 67, 93, 80, 73, 88, 86]
+    shape = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) / math.sqrt(2.5)
+    groups = [(m + s * shape).tolist() for m, s in zip(mean, within, strict=True)]
+    found, table = precision(groups), anova(groups)
+    assert np.mean(groups) == pytest.approx(97, abs=0.5)
+    assert np.std(mean, ddof=1) == pytest.approx(57, abs=0.5)
+    assert found.repeatability == pytest.approx(85, abs=0.5)
+    assert found.between_groups == pytest.approx(43, abs=0.5)
+    assert table.f == pytest.approx(2.25, abs=0.02)
+    assert (table.between_df, table.within_df) == (9, 40)
+
+
 def test_equal_groups_leave_repeatability_alone():
     found = precision([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
     assert found.between_groups == 0.0
