@@ -6,7 +6,8 @@ Kills: a batch runs in a process group of its own, with one or two workers, and 
 every tenth run instead a disk that is full (a limit on the size of its files). The same batch is started again until
 the kills are spent, and is then left to its end: every spectrum must have exactly one result, equal to that of an
 undisturbed run, and the chain must be whole. The quantification is a stand-in of a few milliseconds, whose results
-depend on the block of spectra they are assayed with: what is tested is the engine around it.
+depend on the block of spectra they are assayed with: what is tested is the engine around it. done_by_then : results
+that the ended runs have left for the last one to find.
 
 Changes: single changes by somebody who knows SQL and has removed the triggers, and flipped bits of the file.
 """
@@ -94,7 +95,7 @@ def _one_run(folder: Path, place: Path, jobs: int, limit: int, rng: random.Rando
     assert process.stdout is not None
     if rng.random() < 0.9:  # else: killed while it starts
         process.stdout.readline()
-        wait_s = rng.expovariate(1 / (0.06 if jobs == 1 else 1.5))
+        wait_s = rng.expovariate(1 / (0.1 if jobs == 1 else 1.5))
     else:
         wait_s = rng.uniform(0.0, 1.0)
     try:
@@ -128,6 +129,11 @@ def compared(place: Path, undisturbed: Path) -> dict[str, float]:
         "different": float(sum(contents[0] != expected.get(name) for name, contents in found.items())),
         "findings": float(len(findings)),
     }
+
+
+def _n_results(place: Path) -> float:
+    with Ledger(place) as ledger:
+        return float(sum(ledger.subjects("result").values()))
 
 
 def tampered(folder: Path, changes: int, rng: random.Random) -> dict[str, float]:
@@ -223,6 +229,7 @@ def main() -> int:
         run_batch(folder, folder / "undisturbed.sqlite", 1)
         figures = {"undisturbed_s": time.perf_counter() - start}
         figures |= disturbed(folder, folder / "killed.sqlite", rng, arguments.kills)
+        figures |= {"done_by_then": _n_results(folder / "killed.sqlite")}
         run_batch(folder, folder / "killed.sqlite", 1)
         figures |= compared(folder / "killed.sqlite", folder / "undisturbed.sqlite")
         figures |= tampered(folder, arguments.changes, rng)

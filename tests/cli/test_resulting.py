@@ -121,6 +121,9 @@ def test_a_certificate_has_every_item(place, tmp_path, capsys):
         assert words in text, words
     assert main([*arguments, "--no-pdf"]) == OK
     assert len(list((tmp_path / "out").glob("XR-*.html"))) == 2  # a number is never given twice
+    capsys.readouterr()
+    assert main(["ledger", "show", "P1"]) == OK
+    assert f"certificate {page.stem}: record" in capsys.readouterr().out
 
 
 def test_a_draft_says_so_and_a_batch_is_one(place, tmp_path):

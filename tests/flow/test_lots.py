@@ -47,6 +47,13 @@ def test_a_lot_of_another_source_is_flagged(pattern):
     assert not fits_source(lot("y"), pattern).doubtful
 
 
+def test_a_lot_without_the_elements_of_the_pattern_is_named(pattern):
+    with pytest.raises(
+        DomainError, match="lot x, declared source Bayan Obo: the pattern needs contents above 0, and Ce"
+    ):
+        fits_source(lot("x", BASTNAESITE * [1, 0, 1, 1, 1]), pattern)
+
+
 def test_probabilities_are_true(pattern):
     """Lots of the source are flagged as often as the probability says."""
     rng = np.random.default_rng(2)

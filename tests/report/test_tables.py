@@ -79,6 +79,11 @@ def test_refused_files_are_listed(tmp_path):
     ) == 'path,specimen,reason,remedy\n"a,b.csv",P,empty,Go\n'
 
 
+def test_names_of_refused_files_are_not_computed(tmp_path):
+    write_refused_csv(tmp_path / "refused.csv", [Refusal(path="=1.csv", specimen="+P", reason="empty", remedy="Go")])
+    assert (tmp_path / "refused.csv").read_text(encoding="utf-8").splitlines()[1] == "'=1.csv,'+P,empty,Go"
+
+
 def test_files_are_replaced_as_a_whole(tmp_path):
     path = tmp_path / "x.txt"
     write_text(path, "old")

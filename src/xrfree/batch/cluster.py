@@ -54,7 +54,7 @@ class Cluster:
                 with one_thread_each():
                     cluster = stack.enter_context(
                         distributed.LocalCluster(
-                            n_workers=self.jobs, threads_per_worker=1, processes=True, dashboard_address=None
+                            n_workers=self.jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
                         )
                     )
                 return stack.enter_context(distributed.Client(cluster))

@@ -38,7 +38,7 @@ def assay_identity(measurement: Measurement, specimen: Specimen | None, procedur
     head = {
         "specimen": measurement.specimen,
         "sources": [source.sha256 for source in measurement.sources],
-        "prepared": None if specimen is None else asdict(specimen),
+        "prepared": None if specimen is None else _prepared(specimen),
         "spectra": {name: _facts(spectrum) for name, spectrum in measurement.spectra.items()},
     }
     sha.update(canonical_text(head).encode())
@@ -56,6 +56,12 @@ def _facts(spectrum: Spectrum) -> dict[str, object]:
         "scale": [scale.zero_kev, scale.gain_kev, scale.quadratic_kev],
         "condition": _condition(spectrum.condition),
     }
+
+
+@lru_cache(maxsize=256)
+def _prepared(specimen: Specimen) -> dict[str, object]:
+    """Facts of a specimen; most of those of a batch are prepared in one way."""
+    return asdict(specimen)
 
 
 @lru_cache(maxsize=256)

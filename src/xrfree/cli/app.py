@@ -163,7 +163,7 @@ def assay(
     Written into the folder of --out:
       report.html   results, fits and reasons, to read and to print
       assays.csv    results for other programs, in kg/kg
-      assays.json   the same with covariances, budgets and digests of all inputs
+      assays.json   the same with covariances, budgets and digests of all inputs; of up to 10 000 specimens
       refused.csv   what was refused, why, and what to do
       gates.csv     what the gates of the method found, if it has any
       ledger.sqlite the record of everything, unless --ledger names another

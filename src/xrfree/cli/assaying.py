@@ -301,7 +301,10 @@ def write_results(
         write_gates_csv(request.out / "gates.csv", gates)
     write_refused_csv(request.out / "refused.csv", tally.refusals)
     if not json_too:
-        console.note(f"assays.json is left out for more than {MOST_IN_JSON} specimens; the ledger holds the same.")
+        console.note(
+            f"assays.json is not written for more than {MOST_IN_JSON} specimens. assays.csv has all results, and the "
+            "ledger everything (xrfree results -o results.json, xrfree ledger export -o lab.zip)."
+        )
     write_report(
         request.out / "report.html",
         shown_assays(desk, numbers, MOST_ON_PAGE),

@@ -12,7 +12,7 @@ from xrfree.cli import FAILED, OK, console
 from xrfree.cli.recording import Hand, checked_signer, document_entry
 from xrfree.documents._base import document_sha256, load_toml
 from xrfree.errors import LedgerError
-from xrfree.ledger.acts import Story, amend, release, story
+from xrfree.ledger.acts import Story, amend, certificate_number, certificates_of, release, story
 from xrfree.ledger.package import export_package, verify_package
 from xrfree.ledger.people import Person, Role, introduce
 from xrfree.ledger.records import Record
@@ -79,11 +79,12 @@ def run_show(place: str, name: str, *, as_json: bool) -> int:
     """Tell the whole story of a result."""
     with opened(place) as ledger:
         told = story(ledger, name)
+        certificates = certificates_of(ledger, told.result)
     if as_json:
-        records = (told.result, *told.documents, *told.later)
+        records = (told.result, *told.documents, *told.later, *certificates)
         console.say(json.dumps([_plain(record) for record in records], indent=1))
         return OK
-    for line in _story_lines(told):
+    for line in _story_lines(told, certificates):
         console.say(printable(line))
     return OK
 
@@ -93,7 +94,7 @@ def _plain(record: Record) -> dict[str, Any]:
     return {**{name: getattr(record, name) for name in head}, "content": record.data}
 
 
-def _story_lines(told: Story) -> list[str]:
+def _story_lines(told: Story, certificates: Sequence[Record]) -> list[str]:
     data, recipe = told.result.data, told.result.data.get("recipe", {})
     lines = [f"{told.result.subject}: record {told.result.seq}, {told.result.created}, by {_by(told.result)}"]
     lines.append(f"  digest {told.result.digest}")
@@ -116,6 +117,9 @@ def _story_lines(told: Story) -> list[str]:
         lines.append(f"  {record.kind}: record {record.seq}, {record.created}, by {_by(record)}")
         told_of = (key for key in ("reason", "changes", "statement") if record.data.get(key))
         lines += [f"    {key}: {record.data[key]}" for key in told_of]
+    for record in certificates:
+        number = certificate_number(record, prefix=str(record.data.get("prefix", "")))
+        lines.append(f"  certificate {number}: record {record.seq}, {record.created}, by {_by(record)}")
     lines.append("  released" if told.released else "  not released")
     return lines
 

@@ -14,7 +14,7 @@ from xrfree.documents.assays import assay_of
 from xrfree.documents.laboratory import load_laboratory
 from xrfree.documents.worklist import WorkItem, load_worklist
 from xrfree.errors import LedgerError, XrfreeError
-from xrfree.ledger.acts import Story, amended, story
+from xrfree.ledger.acts import Story, amended, certificate_number, story
 from xrfree.ledger.store import Ledger, entry
 from xrfree.report.certificate import (
     Certificate,
@@ -177,13 +177,14 @@ def _certified(
         "results": {name: told.result.digest for name, told in stories.items()},
         "releases": {name: told.released.digest if told.released else "" for name, told in stories.items()},
         "laboratory": issuer.name,
+        "prefix": prefix,
     }
     subject = next(iter(stories)) if len(stories) == 1 else f"{len(stories)} samples"
     signer = checked_signer(ledger, request.hand)
     record = ledger.append([entry("certificate", subject, content)], actor=request.hand.actor, signer=signer)[0]
     issued = dt.datetime.fromisoformat(record.created).date()
     return Certificate(
-        number=f"{prefix}-{issued.year}-{record.seq:06d}",
+        number=certificate_number(record, prefix=prefix),
         issued=issued,
         issuer=issuer,
         items=tuple(_item(told, worklist.get(name)) for name, told in stories.items()),

@@ -140,7 +140,10 @@ def fits_source(lot: Lot, pattern: SourcePattern) -> Plausibility:
     T² = dᵀ [S (1 + 1/n) + U]⁻¹ d of the log ratios, d = lot - mean, S between the n known lots, U of the assay;
     (n - p) T² / (p (n - 1)) ~ F(p, n - p) where S dominates            Hotelling, Ann. Math. Statist. 2 (1931) 360
     """
-    found, own = log_ratios(lot.contents, pattern.components)
+    try:
+        found, own = log_ratios(lot.contents, pattern.components)
+    except DomainError as error:
+        raise DomainError(f"lot {lot.name}, declared source {pattern.name}: {error}") from error
     d = found - pattern.mean
     total = pattern.covariance * (1.0 + 1.0 / pattern.n_lots) + own
     t2 = float(d @ np.linalg.solve(total, d))

@@ -79,6 +79,17 @@ def story(ledger: Ledger, name: str) -> Story:
     )
 
 
+def certificate_number(record: Record, *, prefix: str) -> str:
+    """Number of a certificate, from that of its record: it is never given twice."""
+    return f"{prefix}-{record.created[:4]}-{record.seq:06d}"
+
+
+def certificates_of(ledger: Ledger, result: Record) -> list[Record]:
+    """Records of the certificates that state a result, in order."""
+    issued = ledger.records(kind="certificate")
+    return [record for record in issued if result.digest in record.data.get("results", {}).values()]
+
+
 def amend(
     ledger: Ledger, name: str, changes: Mapping[str, Any], *, reason: str, actor: str, signer: Signer | None = None
 ) -> Record:

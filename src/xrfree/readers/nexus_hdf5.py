@@ -66,7 +66,7 @@ _ALL = ("counts", "measurement", *_NUMBERS, *_TEXTS)
 # The filters that HDF5 always brings. Others would load plug-ins.
 _KNOWN_FILTERS = {1, 2}  # deflate, shuffle
 _CHUNK_VALUES = 2**16
-_BATCH_VALUES = 2**17
+_BATCH_VALUES = 2**18
 _LARGEST_CHUNK = 2**24
 _COMPRESSION_LEVEL = 2
 _BLOCK_BYTES = 2**20

@@ -45,8 +45,8 @@ MOST_IN_JSON = 10_000
 
 
 def write_refused_csv(path: Path, refusals: Iterable[Refusal]) -> None:
-    """One row per refused input: the quarantine list."""
-    rows = ((r.path, r.specimen, r.reason, r.remedy) for r in refusals)
+    """One row per refused input: the quarantine list, for people with spreadsheets."""
+    rows = ([safe_cell(text) for text in (r.path, r.specimen, r.reason, r.remedy)] for r in refusals)
     write_text(path, csv_text(REFUSED_COLUMNS, rows))
 
 
