@@ -373,12 +373,25 @@ def test_hdf5_never_leaves_its_file(tmp_path: Path, counts: list[int]) -> None:
         read_measurements(path)
 
 
-def test_a_dataset_that_claims_more_than_the_file_can_hold(tmp_path: Path, counts: list[int]) -> None:
-    path = nexus(tmp_path / "a.h5", counts, energy=None)
+@pytest.mark.parametrize("points", [2**40, 30_000])
+def test_a_dataset_that_claims_more_than_is_stored(tmp_path: Path, counts: list[int], points: int) -> None:
+    """30 000 points fit into a file of this size, packed, but none of them was ever written."""
+    path = nexus(tmp_path / "a.h5", counts, energy=None, live_time=np.array([10.0]))
     with h5py.File(path, "a") as opened:
         del opened["entry/xrf/counts"]
-        opened["entry/xrf"].create_dataset("counts", shape=(2**40, 48), chunks=(1, 48), dtype="i4")
-    with pytest.raises(SpectrumFileError, match="more than a file of this size can hold"):
+        opened["entry/xrf"].create_dataset("counts", shape=(points, 48), chunks=(1, 48), dtype="i4")
+    with pytest.raises(SpectrumFileError, match="more than its 0 stored bytes can hold"):
+        read_measurements(path)
+
+
+def test_a_dataset_that_is_packed_as_no_spectra_are(tmp_path: Path, counts: list[int]) -> None:
+    """134 kB of zeros would become 655 MB of counts."""
+    path = nexus(tmp_path / "a.h5", counts, energy=None, live_time=np.array([10.0]))
+    with h5py.File(path, "a") as opened:
+        del opened["entry/xrf/counts"]
+        zeros = np.zeros((40_000, 2048), dtype="i1")
+        opened["entry/xrf"].create_dataset("counts", data=zeros, chunks=(64, 2048), compression="gzip")
+    with pytest.raises(SpectrumFileError, match=r"\(40000, 2048\), more than its \d+ stored bytes can hold"):
         read_measurements(path)
 
 

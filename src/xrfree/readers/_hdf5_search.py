@@ -26,8 +26,13 @@ _MAPS_DETECTORS = "abcdefgh"
 _KNOWN_FILTERS = {1, 2, 3}  # deflate, shuffle, checksum: the ones that HDF5 always brings
 # Read once and turned around once, so many bytes stay below what a file may make its reader reserve.
 _MOST_BYTES = 80 * 2**20
+# Each becomes a whole number of eight bytes.
+_MOST_VALUES = 2**25
 # Deflate packs at most 1032 bytes into one.
 _MOST_PACKED = 1032
+# So far it is believed up to this many values; maps of counts are packed 5 to 50 times.
+_FEW_VALUES = 10 * 2**20
+_USUALLY_PACKED = 64
 _MOST_OBJECTS = 5_000
 _DEEPEST = 12
 _LIVE, _REAL = ("live_time", "livetime", "LiveTime"), ("real_time", "elapsed_time", "realtime", "RealTime")
@@ -230,10 +235,7 @@ def _values(path: Path, dataset: Any) -> NDArray[Any]:
         raise _refused(path, place, "does not hold numbers")
     if dataset.is_virtual or dataset.external:
         raise _refused(path, place, "lies in another file, which is not followed")
-    if _bytes(dataset.shape, dataset) > _MOST_PACKED * dataset.file.id.get_filesize():
-        raise _refused(path, place, f"has the shape {dataset.shape}, more than a file of this size can hold")
-    if max(_bytes(shape, dataset) for shape in (dataset.shape, dataset.chunks or (1,))) > _MOST_BYTES:
-        raise _refused(path, place, f"has the shape {dataset.shape}, more than {_MOST_BYTES // 2**20} MB")
+    _refuse_size(path, place, [dataset])
     properties = dataset.id.get_create_plist()
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if not filters <= _KNOWN_FILTERS:
@@ -244,8 +246,17 @@ def _values(path: Path, dataset: Any) -> NDArray[Any]:
         return values if usual else values.astype(np.float64)
 
 
-def _bytes(shape: tuple[int, ...], dataset: Any) -> int:
-    return math.prod(shape) * int(dataset.dtype.itemsize)
+def _refuse_size(path: Path, place: str, datasets: list[Any]) -> None:
+    """Refuse what would fill the memory: by its size, and by what is stored of it."""
+    values = sum(math.prod(dataset.shape) for dataset in datasets)
+    whole = sum(math.prod(dataset.shape) * int(dataset.dtype.itemsize) for dataset in datasets)
+    stored = sum(int(dataset.id.get_storage_size()) for dataset in datasets)
+    chunk = max(math.prod(dataset.chunks or (1,)) * int(dataset.dtype.itemsize) for dataset in datasets)
+    shape = " and ".join(str(dataset.shape) for dataset in datasets)
+    if whole > (_MOST_PACKED if values <= _FEW_VALUES else _USUALLY_PACKED) * stored:
+        raise _refused(path, place, f"has the shape {shape}, more than its {stored} stored bytes can hold")
+    if max(whole, chunk) > _MOST_BYTES or values > _MOST_VALUES:
+        raise _refused(path, place, f"has the shape {shape}, more than {_MOST_BYTES // 2**20} MB")
 
 
 def _maps(path: Path, group: Any) -> list[Found]:
@@ -254,9 +265,7 @@ def _maps(path: Path, group: Any) -> list[Found]:
     datasets = {letter: dataset for letter, dataset in datasets.items() if dataset is not None}
     if not datasets:
         raise _refused(path, _MAPS, "there is no dataset data_a")
-    whole = sum(_bytes(dataset.shape, dataset) for dataset in datasets.values())
-    if whole > _MOST_BYTES:
-        raise _refused(path, _MAPS, f"the detectors hold {whole // 2**20} MB, more than {_MOST_BYTES // 2**20} MB")
+    _refuse_size(path, _MAPS, list(datasets.values()))
     live, real = (_dataset(group, name) for name in ("livetime", "realtime"))
     live_s, real_s = (None if each is None else _values(path, each).astype(np.float64) for each in (live, real))
     found = []

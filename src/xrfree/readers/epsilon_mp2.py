@@ -181,4 +181,4 @@ def _refuse_other_energies(path: Path, scale: StatedScale, energies: NDArray[np.
         )
 
 
-FORMAT = SpectrumFormat(name="PANalytical Epsilon", suffixes=(".mp2", ".mps"), recognises=recognises, read=read)
+FORMAT = SpectrumFormat(name="PANalytical Epsilon", suffixes=(".mp2", ".mps", ".asr"), recognises=recognises, read=read)
