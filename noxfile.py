@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "layers", "test"]
@@ -56,6 +58,19 @@ def docs(session: nox.Session) -> None:
     """The documentation site, in the folder site."""
     session.install("-e", ".[docs]")
     session.run("mkdocs", "build", "--strict")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The wheel as a new user has it: asked for help and documentation, and the demonstration assayed."""
+    session.install("build")
+    out = Path(session.create_tmp())
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(out), ".")
+    session.install(*map(str, out.glob("*.whl")))
+    session.chdir(out)
+    session.run("xrfree", "--help")
+    session.run("xrfree", "docs")
+    session.run("xrfree", "demo", env=ONE_THREAD)
 
 
 @nox.session

@@ -8,15 +8,15 @@ benchmarks leave in docs/evidence (`python benchmarks/NAME.py --json docs/eviden
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-EVIDENCE = ROOT / "docs" / "evidence"
+_FIGURES = run_path(str(ROOT / "tools" / "evidence_page.py"))
 PUBLIC_MODULES = (
     "xrfree.spectrum",
     "xrfree.areas",
@@ -73,39 +73,11 @@ def on_files(files: Any, config: Any) -> Any:
 def generated_pages() -> dict[str, str]:
     """Path below docs/ and Markdown of every generated page."""
     return {
-        "evidence.md": evidence_page(EVIDENCE),
+        "evidence.md": _FIGURES["evidence_page"](_FIGURES["EVIDENCE"]),
         "reference/commands.md": commands_page(),
         "reference/documents.md": documents_page(),
         "reference/python.md": python_page(),
     }
-
-
-def evidence_page(folder: Path) -> str:
-    """Figures of all benchmarks that have been run, with the machine they were run on."""
-    text = [
-        "# Evidence\n",
-        "Every figure on this page was written by a script in `benchmarks/`, which prints the peer measured in the "
-        "same run and asserts its answers. Run it yourself: "
-        "`python benchmarks/NAME.py --json docs/evidence/NAME.json`.\n",
-    ]
-    for script in sorted((ROOT / "benchmarks").glob("[a-z]*.py")):
-        found = folder / f"{script.stem}.json"
-        what = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
-        text.append(f"## {script.stem}\n\n{' '.join(what.split())}\n")
-        text.append(_figures(json.loads(found.read_text(encoding="utf-8"))) if found.exists() else "Not run yet.\n")
-    return "\n".join(text)
-
-
-def _figures(result: Mapping[str, Any]) -> str:
-    rows = [f"| `{name}` | {value:.4g} |" for name, value in result["figures"].items()]
-    environment = ", ".join(f"{name} {value}" for name, value in result["environment"].items())
-    table = _table(**result["table"]) if "table" in result else []
-    return "\n".join(["| figure | value |", "|---|---:|", *rows, "", *table, f"Measured with {environment}.", ""])
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    lines = [" | ".join(map(str, row)) for row in (columns, ["---"] * len(columns), *rows)]
-    return [*(f"| {line} |" for line in lines), ""]
 
 
 def commands_page() -> str:

@@ -17,11 +17,13 @@ from xrfree.documents.pages import page_names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = run_path(str(ROOT / "tools" / "docs_pages.py"))
+FIGURES = run_path(str(ROOT / "tools" / "evidence_page.py"))
 LOADED = re.compile(r"""<(?:script|img|link|iframe)[^>]+(?:src|href)=["']?(?:https?:)?//""")
 
 
 def test_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    # Not --quiet: that would hide warnings from --strict, too.
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -32,15 +34,59 @@ def test_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
 
 
 def test_evidence_is_what_benchmarks_wrote(tmp_path):
-    figures = {"figures": {"York_digits": 11.0}, "environment": {"python": "3.11.7"}}
-    (tmp_path / "regression.json").write_text(json.dumps(figures), encoding="utf-8")
-    figures |= {"table": {"columns": ["reader", "faults"], "rows": [["emsa", 0]]}}
-    (tmp_path / "readers_fuzz.json").write_text(json.dumps(figures), encoding="utf-8")
-    page = PAGES["evidence_page"](tmp_path)
-    assert "| `York_digits` | 11 |" in page
-    assert "| reader | faults |\n| --- | --- |\n| emsa | 0 |\n" in page
-    assert "Measured with python 3.11.7." in page
-    assert page.count("Not run yet.") == page.count("\n## ") - 2
+    environment = {"python": "3.11.7"}
+    written = {
+        "regression": {
+            "York_digits": 11.0,
+            "Norris_digits": 14.06,
+            "Filip_digits": 7.5,
+            "York_sd_digits": 4.07,
+            "fit_s": 0.1,
+        },
+        "reconciliation": {"large_s": 0.133, "bayes_mean": 0.05941},
+        "gates": {"clean_released": 1.0, "note": "a | b", "none": None},
+    }
+    for name, figures in written.items():
+        result = {"figures": figures, "environment": environment}
+        if name == "gates":
+            result["table"] = {"columns": ["batch", "faults"], "rows": [["a < b", 0], ["c", 1.23456]]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
+    page = FIGURES["evidence_page"](tmp_path)
+    assert "| | certified digits |" in page
+    assert "| York | 11 |" in page
+    assert "| `fit_s` | 0.1 |  |" in page
+    assert "| York sd | 4.07 |" in page
+    assert "| `large_s` | 0.133 | CPU seconds for 1 000 streams with 8 components: reconciled values" in page
+    assert "| `bayes_mean` | 0.05941 | largest difference to the means of a Gibbs sampler" in page
+    assert "| batch | faults |\n|---|---|\n| a &lt; b | 0 |\n| c | 1.235 |\n" in page
+    assert "| `note` | a \\| b |" in page
+    assert page.count("Measured with python 3.11.7.") == len(written)
+    scripts = {path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py")}
+    assert page.count("\n### ") == len(scripts)
+    assert page.count("Not run yet.") == len(scripts - set(written))
+
+
+def test_every_figure_of_the_real_evidence_is_on_the_page():
+    page = FIGURES["evidence_page"](FIGURES["EVIDENCE"])
+    for path in FIGURES["EVIDENCE"].glob("*.json"):
+        for name, value in json.loads(path.read_text(encoding="utf-8"))["figures"].items():
+            assert value is None or f" {value:.4g} |" in page, f"{path.stem}: {name}"
+
+
+def test_the_table_of_peers_in_the_readme_is_that_of_the_evidence():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    made = FIGURES["with_table"](readme, FIGURES["peers_table"](FIGURES["EVIDENCE"]))
+    assert readme == made, "run: python tools/evidence_page.py"
+
+
+def test_the_table_of_peers_holds_figures_of_the_benchmarks_alone(tmp_path):
+    assert FIGURES["peers_table"](tmp_path).count("\n") == 1
+    figures = {"nonlinear_per_s": 4321.0, "over_pymca_nonlinear": 87.4}
+    (tmp_path / "fit_speed.json").write_text(json.dumps({"figures": figures}), encoding="utf-8")
+    (row,) = FIGURES["peers_table"](tmp_path).split("\n")[2:]
+    assert "| 4321 | PyMca: 87 times fewer | `fit_speed.py` |" in row
+    with pytest.raises(ValueError, match="no place for the table"):
+        FIGURES["with_table"]("# readme", "")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs" / "evidence").glob("*.json")), ids=lambda p: p.stem)
