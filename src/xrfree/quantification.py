@@ -728,7 +728,8 @@ def _exposures(fits: Sequence[RegionFit], method: Method) -> FloatArray:
 def rate_slopes(grown: FloatArray, rate: FloatArray, exposure_s: FloatArray) -> FloatArray:
     """By how much the variance of a net rate grows with it, 1/s: as found, but at least as its own counts make it.
 
-    grown : variance beyond that at zero, (1/s)²; rate : 1/s; where that is not above 0, its own counts are all.
+    grown : variance beyond that at zero, (1/s)²; rate : 1/s; where that is not above 0, its own counts are all; shape
+    (..., n) each, as that of the result.
     """
     found = np.divide(grown, rate, where=rate > 0.0, out=np.zeros(np.shape(rate)))
     return np.asarray(np.maximum(found, 1.0 / exposure_s))
