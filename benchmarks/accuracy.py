@@ -168,6 +168,11 @@ class Chain:
     jobs: int
     specimens: tuple[Row, ...]
 
+    @property
+    def forms(self) -> list[str]:
+        """Forms of specimen that the folder holds."""
+        return [form for form, name in FORMS.items() if any(row["form"] == name for row in self.specimens)]
+
     def run(self, *arguments: str | Path, may_refuse: bool = False) -> None:
         """Run one command of xrfree; its output goes to OUT/log.txt."""
         command = [sys.executable, "-m", "xrfree", *map(str, arguments)]
@@ -233,22 +238,27 @@ class Chain:
         return read_csv(self.out / form / "assays.csv")
 
 
-def run_chain(folder: Path, out: Path, jobs: int) -> list[Row]:
-    """Everything from the documents to OUT/assays.csv; return its rows."""
+def chain_of(folder: Path, out: Path, jobs: int) -> Chain:
+    """The chain of a folder, its documents written into OUT."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "log.txt").unlink(missing_ok=True)
     specimens = read_csv(folder / "specimens.csv")
-    forms = [form for form, name in FORMS.items() if any(row["form"] == name for row in specimens)]
     stated = json.loads((folder / "instrument.json").read_text(encoding="utf-8"))
     write_toml(out / "instrument-stated.toml", instrument_document(stated))
-    for form in forms:
+    chain = Chain(spectra=folder / "spectra", out=out, jobs=jobs, specimens=tuple(specimens))
+    for form in chain.forms:
         write_toml(out / f"method-{form}.toml", method_document(form, specimens))
     write_csv(out / "certificates.csv", with_absent_analytes(read_csv(folder / "certificates.csv"), specimens))
-    chain = Chain(spectra=folder / "spectra", out=out, jobs=jobs, specimens=tuple(specimens))
+    return chain
+
+
+def run_chain(folder: Path, out: Path, jobs: int) -> list[Row]:
+    """Everything from the documents to OUT/assays.csv; return its rows."""
+    chain = chain_of(folder, out, jobs)
     chain.calibrate_instrument()
     with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
-        list(pool.map(chain.calibrate, forms))
-    rows = [row for form in forms for row in chain.assay(form)]
+        list(pool.map(chain.calibrate, chain.forms))
+    rows = [row for form in chain.forms for row in chain.assay(form)]
     if not all(math.isfinite(float(row["mass_fraction"])) for row in rows):
         raise ChainError("assays.csv holds a result that is not a number")
     write_csv(out / "assays.csv", rows)
