@@ -2,11 +2,14 @@
 
 import csv
 import re
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from xrfree.cli import OK, main
+from xrfree.cli import REFUSED as REFUSED_SOME
 from xrfree.errors import SpectrumFileError, UncalibratedError, XrfreeError
 from xrfree.readers import read_measurement, read_measurements
 from xrfree.readers.profile import ReaderProfile
@@ -317,3 +320,38 @@ def test_peer_spectrum_has_an_energy_column_and_no_live_time(shared: Path) -> No
     spectrum = only_spectrum(path, profile(live_time_s=300.0))
     assert spectrum.energy_scale.zero_kev == pytest.approx(-0.01, abs=1e-12)
     assert spectrum.energy_scale.gain_kev == pytest.approx(0.02, abs=1e-15)
+
+
+def facts(path: Path) -> list[tuple[object, ...]]:
+    """What is said of every spectrum, in an order that does not hang on the names of files."""
+    said = [
+        (m.specimen, name, s.counts.tobytes(), s.live_time_s, s.real_time_s, s.energy_scale, s.condition, s.metadata)
+        for m in read_measurements(path)
+        for name, s in m.spectra.items()
+    ]
+    return sorted(said, key=lambda one: (one[0], one[1], one[2]))
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "emsa", "csv"])
+def test_every_readable_file_survives_its_conversion(
+    shared: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All files of the folder at once: counts, times, scales, conditions and every key of the maker come back."""
+    real = shared / "spectra/real"
+    names = [name for name in inventory(shared) if name not in REFUSED]
+    curved = {"canberra_cnf/falcon5000.cnf", "iec/hpge_calibrated.iec"} | {
+        name for name in names if "transspec" in name
+    }
+    curved = {name for name in curved if read_measurement(real / name).spectra["spectrum"].energy_scale.quadratic_kev}
+    refused = curved if kind == "emsa" else set()
+    status = main(["convert", *(str(real / name) for name in names), str(tmp_path / "out"), "--to", kind])
+    told = capsys.readouterr()
+    assert status == (REFUSED_SOME if refused else OK)
+    assert f"{len(refused)} files refused" in told.out
+    assert all(f"{name}: " in told.err and "no quadratic energy scale" in told.err for name in refused)
+    before = [one for name in names if name not in refused for one in facts(real / name)]
+    after = [one for path in (tmp_path / "out").iterdir() for one in facts(path)]
+    key = itemgetter(0, 1, 2)
+    for one, other in zip(sorted(before, key=key), sorted(after, key=key), strict=True):
+        assert one[:-1] == other[:-1]
+        assert one[-1].items() <= other[-1].items()  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xrfree.batch.inputs import find_inputs, read_file, refusal
 from xrfree.cli import OK, REFUSED, console
-from xrfree.errors import XrfreeError
+from xrfree.errors import DomainError, XrfreeError
 from xrfree.readers import load_profile, write_csv, write_emsa, write_hdf5
 from xrfree.report.refused import Refusal
 from xrfree.spectrum import Measurement
@@ -32,11 +32,14 @@ def run(paths: Sequence[Path], *, to: str = "", profile: Path | None = None) -> 
             measurements += read_file(path, stated)
         except XrfreeError as error:
             refusals.append(refusal(path, "", error))
-    console.note_refusals(refusals)
-    if measurements:
-        write_measurements(out, kind, measurements)
     n_spectra = sum(len(measurement.spectra) for measurement in measurements)
-    console.say(f"{n_spectra} spectra of {len(measurements)} measurements converted, {len(refusals)} files refused")
+    if measurements:
+        unwritten = write_measurements(out, kind, measurements)
+        n_spectra -= len(unwritten)
+        refusals += unwritten
+    console.note_refusals(refusals)
+    what = f"{n_spectra} spectra of {len(measurements)} measurements converted"
+    console.say(f"{what}, {len({refusal.path for refusal in refusals})} files refused")
     return REFUSED if refusals or not measurements else OK
 
 
@@ -52,12 +55,15 @@ def output_kind(out: Path, to: str) -> str:
     return to or by_suffix
 
 
-def write_measurements(out: Path, kind: str, measurements: Sequence[Measurement]) -> None:
-    """Write into one file, or into a folder with one file per spectrum (per measurement for HDF5)."""
+def write_measurements(out: Path, kind: str, measurements: Sequence[Measurement]) -> list[Refusal]:
+    """Write into one file, or into a folder with one file per spectrum (per measurement for HDF5).
+
+    Returns what a folder's format cannot hold; the rest is written all the same.
+    """
     single = out.suffix.lower() in _SUFFIXES and not out.is_dir()
     if single and kind == "hdf5":
         write_hdf5(out, measurements)
-        return
+        return []
     spectra = [(measurement, name) for measurement in measurements for name in measurement.spectra]
     if single and len(spectra) > 1:
         raise XrfreeError(
@@ -65,11 +71,17 @@ def write_measurements(out: Path, kind: str, measurements: Sequence[Measurement]
         )
     if single:
         _writer(kind)(out, *spectra[0])
-        return
+        return []
     out.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
+    refusals = []
     for measurement, name in spectra if kind != "hdf5" else [(measurement, "") for measurement in measurements]:
-        _writer(kind)(out / _file_name(measurement.specimen, name, _ENDINGS[kind], taken), measurement, name)
+        try:
+            _writer(kind)(out / _file_name(measurement.specimen, name, _ENDINGS[kind], taken), measurement, name)
+        except DomainError as error:
+            source = measurement.sources[0].path if measurement.sources else measurement.specimen
+            refusals.append(refusal(Path(source), measurement.specimen, error))
+    return refusals
 
 
 def _writer(kind: str) -> Callable[[Path, Measurement, str], None]:
