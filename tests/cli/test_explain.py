@@ -32,6 +32,7 @@ def test_explain_shows_table_bars_and_combinations(tmp_path, make_assay, capsys)
     assert "64.0 %" in shown
     assert "█" in shown
     assert "Decision limit" in shown
+    assert "Quantification limit 0.0090 % (relative standard uncertainty 10 %)" in shown
     assert "Currie" in shown
     assert "drift of the instrument" in shown  # not stated by itself
     assert "REO" in shown
@@ -54,3 +55,9 @@ def test_wrong_questions_exit_with_1_and_one_line(tmp_path, make_assay, capsys, 
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_explain_says_where_there_is_no_quantification_limit(tmp_path, make_assay, capsys):
+    write_tables(tmp_path, [make_assay("P01")])
+    assert main(["explain", str(tmp_path), "--component", "Fe"]) == OK
+    assert "No quantification limit" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from xrfree.errors import XrfreeError
 from xrfree.quality.combination import combine, parse_combination
 from xrfree.quality.limits import DEFINITION, QUANTIFIED
 from xrfree.report.budget import advice, budget_table, contributions, not_stated
-from xrfree.report.rounding import display_unit, rounded, rounded_alone
+from xrfree.report.rounding import DisplayUnit, display_unit, rounded, rounded_alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +77,21 @@ def _explain(assay: StoredAssay, request: Request) -> None:
         console.show(budget_table(component, value, assay.coverage_factor * u, assay.coverage_factor, lines))
         unit = display_unit([value])
         decision, detection = (rounded_alone(limit[i], unit) for limit in (assay.decision_limit, assay.detection_limit))
-        quantified = rounded_alone(float(assay.quantification_limit[i]), unit)
         console.say(f"Decision limit {decision}, detection limit {detection} {unit.sign} ({DEFINITION}).")
-        console.say(f"Quantification limit {quantified} {unit.sign} (relative standard uncertainty {QUANTIFIED:.0%}).")
+        console.say(_quantification(float(assay.quantification_limit[i]), unit))
         console.say(advice(lines) + "\n")
     left_out = not_stated(assay.budget)
     if left_out:
         console.say(f"Not stated by themselves in this budget: {'; '.join(left_out)}.\n")
     if request.combinations:
         console.show(_combinations(assay, request.combinations))
+
+
+def _quantification(limit: float, unit: DisplayUnit) -> str:
+    target = f"relative standard uncertainty {100.0 * QUANTIFIED:g} %"
+    if not math.isfinite(limit):
+        return f"No quantification limit ({target}): what is in proportion to the content is larger."
+    return f"Quantification limit {rounded_alone(limit, unit)} {unit.sign} ({target})."
 
 
 def _combinations(assay: StoredAssay, texts: Sequence[str]) -> Table:
