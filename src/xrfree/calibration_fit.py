@@ -201,7 +201,7 @@ def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tup
             learn(
                 [_evidence(standard, region, places, shapes) for standard in standards],
                 groups=tuple(places.values()),
-                ratios=_ratio_prior(region, [s.fit(region) for s in standards], prepared),
+                ratios=_ratio_prior([s.fit(region) for s in standards], prepared),
                 shapes=shapes,
                 log_sensitivity=np.array([log_k for log_k, _ in stated]) + offsets[region.condition],
                 log_sensitivity_sigma=np.array([sigma for _, sigma in stated]),
@@ -244,17 +244,20 @@ def _first_log_k(element: str, standards: Sequence[_Standard]) -> float:
     return float(np.log(max(np.sum(weight * rate * modelled) / np.sum(weight * modelled**2), 1e-12)))
 
 
-def _ratio_prior(region: Region, fits: Sequence[RegionFit], prepared: Prepared) -> JointPrior:
-    """What is known of every line ratio in the fits of one region; of those nothing is known of, the method's sigma."""
-    names = list(dict.fromkeys(n for fit in fits for n in fit.model.names if n.startswith("ratio:")))
-    mean, covariance = np.zeros(len(names)), np.eye(len(names)) * prepared.method.ratio_sigma**2
+def _ratio_prior(fits: Sequence[RegionFit], prepared: Prepared) -> JointPrior:
+    """What is known of every line ratio in the fits of one region, but nothing of those that the method frees."""
+    own = {n: fit.model.prior(n) for fit in fits for n in fit.model.names if n.startswith("ratio:")}
+    freed = frozenset().union(*(fit.model.plan.free for fit in fits))
+    names = tuple(own)
+    mean = np.zeros(len(names))
+    covariance = np.diag([own[n].sigma ** 2 if n in freed else prepared.method.ratio_sigma**2 for n in names])
     prior = prepared.ratio_prior
     if prior is not None:
-        mine = [k for k, name in enumerate(names) if name in prior.names]
+        mine = [k for k, name in enumerate(names) if name in prior.names and name not in freed]
         theirs = [prior.names.index(names[k]) for k in mine]
         mean[mine] = prior.mean[theirs]
         covariance[np.ix_(mine, mine)] = prior.covariance[np.ix_(theirs, theirs)]
-    return JointPrior(names=tuple(names), mean=mean, covariance=covariance)
+    return JointPrior(names=names, mean=mean, covariance=covariance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
