@@ -335,7 +335,7 @@ def with_atheris(trial: Trial, contents: Sequence[bytes], mutations: int, seed: 
         f"-max_len={longest}",
         "-len_control=0",
         "-rss_limit_mb=0",
-        "-timeout=0",
+        "-timeout=600",
         "-handle_segv=0",
     ]
     atheris.Setup([sys.argv[0], *options, str(corpus)], one_input, custom_mutator=mutate)
