@@ -286,25 +286,52 @@ NAMES_GIVEN_BY_PEOPLE = """monday specimens list truth img src onerror alert lat
 SAME_IN_ALL_LANGUAGES = frozenset(f"{PROGRAMS_UNITS_STANDARDS} {NAMES_GIVEN_BY_PEOPLE}".split())
 
 
-def test_chinese_pages_show_no_english_words(visitor, bench, assayed):
-    page = visitor.page
-    page.goto(bench.address)
-    page.click("text=中文")
-    batch = assayed.removeprefix(bench.address)
-    page.goto(assayed)
+def all_pages(page: Any, bench: Any, batch: str) -> dict[str, str]:
+    """Addresses of one page of each kind, by a name for its picture."""
+    page.goto(batch)
     page.wait_for_selector("#results td a")
     specimen = page.locator("#results td a").nth(1).get_attribute("href").removeprefix("/")
     page.goto(f"{bench.address}calibrations")
     calibration = page.locator("td a").first.get_attribute("href").removeprefix("/")
+    return {
+        "batches": "", "batch": batch.removeprefix(bench.address), "specimen": specimen, "calibrations": "calibrations",
+        "calibration": calibration, "charts": "charts", "ledger": "ledger?record=1", "nowhere": "nowhere",
+        "no-batch": "batches/x",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_pages_fit_a_narrow_window(visitor, bench, assayed, language):
+    """390 pixels are those of a telephone; wide tables scroll by themselves."""
+    page = visitor.page
+    page.goto(f"{bench.address}language/{language}")
+    places = all_pages(page, bench, assayed)
+    page.set_viewport_size({"width": 390, "height": 844})
+    too_wide = {}
+    for name, path in places.items():
+        page.goto(f"{bench.address}{path}")
+        page.wait_for_load_state("networkidle")
+        visitor.keep(f"narrow-{language}-{name}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > 390:
+            too_wide[name] = width
+    visitor.wrong[:] = [line for line in visitor.wrong if "404" not in line]  # which the console tells
+    assert too_wide == {}
+
+
+def test_chinese_pages_show_no_english_words(visitor, bench, assayed):
+    page = visitor.page
+    page.goto(bench.address)
+    page.click("text=中文")
     found = {}
-    for path in ("", batch, specimen, "calibrations", calibration, "charts", "ledger?record=1", "nowhere", "batches/x"):
+    for name, path in all_pages(page, bench, assayed).items():
         page.goto(f"{bench.address}{path}")
         page.wait_for_selector("body")
         page.wait_for_load_state("networkidle")
         text = re.sub(r"/\S+|assays\.\w+|refused\.csv|\b[A-Z][a-z]?[₀-₉]*O[₀-₉]*", "", " ".join(page.evaluate(VISIBLE)))
         words = set(re.findall(r"[A-Za-z]{3,}", text))  # paths, names of files and formulas apart
         found[path] = {word for word in words - SAME_IN_ALL_LANGUAGES if not re.fullmatch("[0-9a-f]+", word)}
-        visitor.keep(f"zh-{(path or 'batches').partition('/')[0].partition('?')[0]}{path.count('/')}")
+        visitor.keep(f"zh-{name}")
     visitor.wrong[:] = [line for line in visitor.wrong if "404" not in line]  # which the console tells
     told = "\n".join(f"{path or '/'}: {' '.join(sorted(words))}" for path, words in found.items() if words)
     assert not told, told
