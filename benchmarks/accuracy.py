@@ -1,11 +1,14 @@
 """Accuracy of the whole chain on a folder of spectra with known truth, by way of the public commands.
 
-    python benchmarks/accuracy.py DIR --out OUT [--json FILE] [--jobs N]
+    python benchmarks/accuracy.py DIR --out OUT [--json FILE] [--jobs N] [--leave-one-out]
 
 DIR holds spectra/, instrument.json, specimens.csv and certificates.csv. The instrument is calibrated with the
 pure compounds, the line groups with the standards (and, for powders, the blanks); then everything else is
 assayed. OUT/assays.csv holds the results. truth.csv and counting_limit.csv are read for the score alone;
 where they are absent there is no score.
+
+--leave-one-out also assays every standard with a calibration that never saw it (`xrfree calibrate --exclude`), and
+scores it against its certificate, whose uncertainty is added in quadrature: OUT/left-out.csv.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -210,32 +213,48 @@ class Chain:
             "--out", self.out / "instrument.toml",
         )  # fmt: skip
 
-    def calibrate(self, form: str) -> None:
-        """Calibration of one form from its standards and blanks."""
+    def calibrate(self, form: str, without: str = "") -> None:
+        """Calibration of one form from its standards and blanks, or from all but one of them."""
         rows = self.of(form, {"standard", "blank"})
         write_csv(self.out / f"standards-{form}.csv", rows)
+        exclusions = self.out / f"without-{without}.csv"
+        if without:
+            write_csv(exclusions, [{"material": without, "curve": "", "reason": "assayed", "by": "", "at": ""}])
         self.run(
             "calibrate", *self.files(rows),
             "--method", self.out / f"method-{form}.toml",
             "--certificates", self.out / "certificates.csv",
             "--specimens", self.out / f"standards-{form}.csv",
-            "--out", self.out / f"calibration-{form}.toml",
+            *(("--exclude", str(exclusions)) if without else ()),
+            "--out", self.calibration(form, without),
         )  # fmt: skip
+
+    def calibration(self, form: str, without: str = "") -> Path:
+        """Where the calibration of one form lies."""
+        return self.out / f"calibration-{form}{f'-without-{without}' if without else ''}.toml"
 
     def assay(self, form: str) -> list[Row]:
         """Assays of everything of one form."""
-        rows = self.of(form, ASSAYED_ROLES)
-        write_csv(self.out / f"specimens-{form}.csv", rows)
+        return self._assay(form, self.of(form, ASSAYED_ROLES), self.calibration(form), form)
+
+    def left_out(self, form: str, standard: Row) -> list[Row]:
+        """Assay of a standard by a calibration that never saw it."""
+        name = standard["specimen"]
+        self.calibrate(form, without=name)
+        return self._assay(form, [standard], self.calibration(form, without=name), f"without-{name}")
+
+    def _assay(self, form: str, rows: Sequence[Row], calibration: Path, folder: str) -> list[Row]:
+        write_csv(self.out / f"specimens-{folder}.csv", rows)
         self.run(
             "assay", *self.files(rows),
             "--method", self.out / f"method-{form}.toml",
-            "--calibration", self.out / f"calibration-{form}.toml",
-            "--specimens", self.out / f"specimens-{form}.csv",
+            "--calibration", calibration,
+            "--specimens", self.out / f"specimens-{folder}.csv",
             "--jobs", str(self.jobs),
-            "--out", self.out / form,
+            "--out", self.out / folder,
             may_refuse=True,
         )  # fmt: skip
-        return read_csv(self.out / form / "assays.csv")
+        return read_csv(self.out / folder / "assays.csv")
 
 
 def chain_of(folder: Path, out: Path, jobs: int) -> Chain:
@@ -252,16 +271,25 @@ def chain_of(folder: Path, out: Path, jobs: int) -> Chain:
     return chain
 
 
-def run_chain(folder: Path, out: Path, jobs: int) -> list[Row]:
+def run_chain(chain: Chain) -> list[Row]:
     """Everything from the documents to OUT/assays.csv; return its rows."""
-    chain = chain_of(folder, out, jobs)
     chain.calibrate_instrument()
-    with ThreadPoolExecutor(max_workers=max(jobs, 1)) as pool:
+    with ThreadPoolExecutor(max_workers=max(chain.jobs, 1)) as pool:
         list(pool.map(chain.calibrate, chain.forms))
     rows = [row for form in chain.forms for row in chain.assay(form)]
     if not all(math.isfinite(float(row["mass_fraction"])) for row in rows):
         raise ChainError("assays.csv holds a result that is not a number")
-    write_csv(out / "assays.csv", rows)
+    write_csv(chain.out / "assays.csv", rows)
+    return rows
+
+
+def leave_one_out(chain: Chain) -> list[Row]:
+    """Assays of all standards, each by a calibration that never saw it, into OUT/left-out.csv; return its rows."""
+    standards = [(form, row) for form in chain.forms for row in chain.of(form, {"standard"})]
+    alone = replace(chain, jobs=1)
+    with ThreadPoolExecutor(max_workers=max(chain.jobs, 1)) as pool:
+        rows = [row for found in pool.map(lambda one: alone.left_out(*one), standards) for row in found]
+    write_csv(chain.out / "left-out.csv", rows)
     return rows
 
 
@@ -275,7 +303,10 @@ def write_toml(path: Path, document: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One analyte in one specimen beside its truth, kg/kg; `limit` is the relative counting limit."""
+    """One analyte in one specimen beside its truth, kg/kg; `limit` is the relative counting limit.
+
+    certificate : relative standard uncertainty of what stands for the truth; 0 for the truth itself.
+    """
 
     specimen: str
     form: str
@@ -284,6 +315,7 @@ class Result:
     uncertainty: float
     true: float
     limit: float
+    certificate: float = 0.0
 
     @property
     def relative_error(self) -> float:
@@ -293,11 +325,16 @@ class Result:
     @property
     def z(self) -> float:
         """(found - true) / u."""
-        return (self.found - self.true) / self.uncertainty
+        return (self.found - self.true) / math.hypot(self.uncertainty, self.certificate * self.true)
 
     def normalised_error(self, systematic: float) -> float:
-        """Relative error over what counting and the allowed systematic error explain."""
-        return self.relative_error / math.hypot(self.limit, systematic)
+        """Relative error over what counting, the allowed systematic error and the certificate explain."""
+        return self.relative_error / math.hypot(self.limit, systematic, self.certificate)
+
+    @property
+    def stated_over_limit(self) -> float:
+        """Stated relative uncertainty over counting limit and one per cent in quadrature."""
+        return self.uncertainty / self.true / math.hypot(self.limit, SYSTEMATIC["norm_rms_strict"])
 
 
 def unknown_results(folder: Path, assays: Sequence[Row]) -> list[Result]:
@@ -331,6 +368,34 @@ def unknown_results(folder: Path, assays: Sequence[Row]) -> list[Result]:
     return results
 
 
+def standard_results(folder: Path, left_out: Sequence[Row]) -> list[Result]:
+    """Analytes of the standards with their certificates, each by a calibration that never saw it."""
+    forms = {name: form for form, name in FORMS.items()}
+    standard = {row["specimen"]: forms[row["form"]] for row in read_csv(folder / "specimens.csv")}
+    certified = {(row["specimen"], row["component"]): row for row in read_csv(folder / "certificates.csv")}
+    limits = keyed(folder / "counting_limit.csv", "relative_standard_deviation")
+    results = []
+    for row in left_out:
+        name, analyte = row["specimen"], row["component"]
+        if analyte not in ANALYTES:
+            continue
+        stated = certified[name, analyte]
+        value, expanded, k = (float(stated[c]) for c in ("mass_fraction", "expanded_uncertainty", "coverage_factor"))
+        results.append(
+            Result(
+                specimen=name,
+                form=standard[name],
+                analyte=analyte,
+                found=float(row["mass_fraction"]),
+                uncertainty=float(row["standard_uncertainty"]),
+                true=value,
+                limit=0.0 if analyte == "Nb" else limits[name, analyte],
+                certificate=expanded / k / value,
+            )
+        )
+    return results
+
+
 def keyed(path: Path, column: str) -> dict[tuple[str, str], float]:
     """Numbers of a table by specimen and component."""
     return {(row["specimen"], row["component"]): float(row[column]) for row in read_csv(path)}
@@ -344,6 +409,7 @@ def figures_of(results: Sequence[Result]) -> dict[str, float]:
         "bias": sum(errors) / len(errors),
         "rms_z": rms(result.z for result in results),
         "coverage95": sum(abs(result.z) <= 2.0 for result in results) / len(results),
+        "stated_over_limit": median(result.stated_over_limit for result in results),
         **{name: rms(r.normalised_error(s) for r in results) for name, s in SYSTEMATIC.items()},
     }
 
@@ -370,13 +436,13 @@ def false_positives(folder: Path, assays: Sequence[Row]) -> list[str]:
 def print_table(title: str, results: Sequence[Result]) -> None:
     """Figures of all analytes for people."""
     print(f"\n{title}: {len({result.specimen for result in results})} specimens")
-    print("      median |error|    bias   RMS z   in 2u   normalised, s = 3 %   s = 1 %")
+    print("      median |error|    bias   RMS z   in 2u   normalised, s = 3 %   s = 1 %   u over limit")
     for analyte in ANALYTES:
         f = figures_of([result for result in results if result.analyte == analyte])
         print(
             f"  {analyte:3} {100 * f['median_abs_rel_error']:11.2f} % {100 * f['bias']:+7.2f} %"
             f" {f['rms_z']:6.2f} {100 * f['coverage95']:5.0f} %"
-            f" {f['norm_rms']:16.2f} {f['norm_rms_strict']:12.2f}"
+            f" {f['norm_rms']:16.2f} {f['norm_rms_strict']:12.2f} {f['stated_over_limit']:12.2f}"
         )
 
 
@@ -393,8 +459,8 @@ def environment() -> dict[str, str]:
     }
 
 
-def score(folder: Path, assays: Sequence[Row]) -> dict[str, float]:
-    """Print the tables; return the figures over all unknowns."""
+def score(folder: Path, assays: Sequence[Row], left_out: Sequence[Row]) -> dict[str, float]:
+    """Print the tables; return the figures over all unknowns, and those of the standards left out."""
     results = unknown_results(folder, assays)
     for form in FORMS:
         if mine := [result for result in results if result.form == form]:
@@ -407,6 +473,17 @@ def score(folder: Path, assays: Sequence[Row]) -> dict[str, float]:
         for analyte in ANALYTES
         for name, value in figures_of([r for r in results if r.analyte == analyte]).items()
     }
+    standards = standard_results(folder, left_out)
+    for form in FORMS:
+        if mine := [result for result in standards if result.form == form]:
+            print_table(f"standards left out, {form}", mine)
+    if standards:
+        print_table("standards left out", standards)
+        figures |= {
+            f"{analyte}_left_out_{name}": value
+            for analyte in ANALYTES
+            for name, value in figures_of([r for r in standards if r.analyte == analyte]).items()
+        }
     return {**figures, "blank_false_positives": float(len(found))}
 
 
@@ -417,12 +494,15 @@ def main() -> int:
     parser.add_argument("--out", metavar="OUT", type=Path, required=True)
     parser.add_argument("--json", metavar="FILE", type=Path)
     parser.add_argument("--jobs", metavar="N", type=int, default=1)
+    parser.add_argument("--leave-one-out", action="store_true")
     given = parser.parse_args()
     figures: dict[str, float] = {}
     try:
-        assays = run_chain(given.folder, given.out, given.jobs)
+        chain = chain_of(given.folder, given.out, given.jobs)
+        assays = run_chain(chain)
+        left_out = leave_one_out(chain) if given.leave_one_out else []
         if (given.folder / "truth.csv").exists() and (given.folder / "counting_limit.csv").exists():
-            figures = score(given.folder, assays)
+            figures = score(given.folder, assays, left_out)
         else:
             print("no truth.csv and counting_limit.csv: no score")
     except ChainError as problem:

@@ -158,6 +158,7 @@ def test_from_tables_to_approved_results(calibrated, laboratory, capsys):
 def test_the_report_of_the_curves_is_complete(calibrated):
     page = (calibrated / "cal.html").read_text(encoding="utf-8")
     assert page.count("<img") == 8
+    assert load_calibration(calibrated / "cal.toml").sha256 in page
     assert "bead cracked" in page
     assert "without matrix correction" in page
     assert (calibrated / "cal.xlsx").stat().st_size > 10_000

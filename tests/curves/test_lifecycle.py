@@ -1,5 +1,7 @@
 """Draft, approved, superseded; comparison; and the document that keeps all of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from xrfree.calibration import (
     Validity,
     validity_of_points,
 )
-from xrfree.curves.lifecycle import compare_calibrations, require_usable, with_range, with_status
+from xrfree.curves.lifecycle import changed_models, compare_calibrations, require_usable, with_range, with_status
 from xrfree.documents.calibration import calibration_sha256, load_calibration, write_calibration
 from xrfree.errors import CalibrationError, DocumentError, DomainError
 
@@ -116,6 +118,14 @@ def test_two_calibrations_are_compared_by_what_they_share():
     assert curve.name == "La by La-LA1"
     assert curve.relative == pytest.approx(1e-4)
     assert not curve.significant
+    other = replace(_curve(), model=CurveModel(analyte="La", line="La-LA1", kind=ModelKind.FUNDAMENTAL,
+                                               overlaps=("Ba-LA1",)))  # fmt: skip
+    another = _calibration(groups=("high/x/Nb K",), curves=(other,))
+    assert compare_calibrations(old, another) == ()  # slopes of different models have nothing in common
+    assert [(a.model.kind, b.model.kind) for a, b in changed_models(old, another)] == [
+        (ModelKind.THEORETICAL_ALPHAS, ModelKind.FUNDAMENTAL)
+    ]
+    assert changed_models(old, new) == ()
     with pytest.raises(CalibrationError, match="have no line group"):
         compare_calibrations(old, _calibration(groups=("high/x/Nb K",), curves=()))
 

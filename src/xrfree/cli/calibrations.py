@@ -11,7 +11,7 @@ from rich.text import Text
 
 from xrfree.calibration import CalibrationStatus, ContentRange
 from xrfree.cli import OK, console
-from xrfree.curves.lifecycle import compare_calibrations, with_range, with_status
+from xrfree.curves.lifecycle import changed_models, compare_calibrations, with_range, with_status
 from xrfree.curves.review import review_spectra
 from xrfree.documents.calibration import load_calibration, write_calibration
 from xrfree.documents.certificates import load_certificates, save_certificate
@@ -82,7 +82,8 @@ def _now() -> str:
 
 def compare(old: Path, new: Path) -> int:
     """Show what changed."""
-    found = compare_calibrations(load_calibration(old), load_calibration(new))
+    before, after = load_calibration(old), load_calibration(new)
+    found = compare_calibrations(before, after)
     table = Table(title=f"{printable(new.name)} against {printable(old.name)}", title_justify="left")
     table.add_column("line group or curve", no_wrap=True)
     for heading in ("change, %", "u, %", ""):
@@ -94,7 +95,14 @@ def compare(old: Path, new: Path) -> int:
             f"{100.0 * difference.standard_uncertainty:.2f}",
             "significant" if difference.significant else "",
         )
-    console.show(table)
+    if found:
+        console.show(table)
+    for a, b in changed_models(before, after):
+        told = [f"{c.model.kind} ({len(c.model.terms)} coefficients)" for c in (a, b)]
+        rms = [f"{1e6 * c.leave_one_out_rms:.3g}" for c in (a, b)]
+        console.say(
+            f"{a.model.analyte}: another model, {told[0]} -> {told[1]}; leave-one-out rms {rms[0]} -> {rms[1]} mg/kg"
+        )
     return OK
 
 

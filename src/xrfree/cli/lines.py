@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from xrfree.assay import Assay
@@ -88,7 +89,7 @@ def calibrate(
         )
     with replacing(out) as partial:
         write_calibration(partial, found.calibration)
-    review = review_lines(found, materials)
+    review = review_lines(replace(found, calibration=load_calibration(out)), materials)  # with its identity
     if report is not None:
         write_calibration_report(report, review, created=dt.datetime.now().astimezone(), conformity=conformity)
         console.say(f"Page: {report.resolve()}")

@@ -58,8 +58,8 @@ class Difference:
 def compare_calibrations(old: Calibration, new: Calibration) -> tuple[Difference, ...]:
     """What changed between two calibrations, in the order of the old one.
 
-    Sensitivities: k₂/k₁ - 1, u² = Σ u²(ln k). Curves of the same terms: slope₂/slope₁ - 1, u² = Σ [u(slope)/slope]².
-    Raises CalibrationError where they have nothing in common.
+    Sensitivities: k₂/k₁ - 1, u² = Σ u²(ln k). Curves of the same model: slope₂/slope₁ - 1, u² = Σ [u(slope)/slope]².
+    Raises CalibrationError where they have nothing in common, not even analytes by other models (`changed_models`).
     """
     found = [
         Difference(
@@ -71,14 +71,24 @@ def compare_calibrations(old: Calibration, new: Calibration) -> tuple[Difference
         if group in new.groups
         for j in [new.groups.index(group)]
     ]
-    others = {(curve.model.analyte, curve.model.terms): curve for curve in new.curves}
-    for curve in old.curves:
-        other = others.get((curve.model.analyte, curve.model.terms))
-        if other is not None:
-            found.append(_slope_difference(curve, other))
-    if not found:
+    found += [_slope_difference(a, b) for a, b in _of_one_analyte(old, new) if _is_same_model(a, b)]
+    if not found and not changed_models(old, new):
         raise CalibrationError(f"{old.name} and {new.name} have no line group and no curve in common")
     return tuple(found)
+
+
+def changed_models(old: Calibration, new: Calibration) -> tuple[tuple[CalibrationCurve, CalibrationCurve], ...]:
+    """Curves of one analyte by different models: their coefficients cannot be compared, their errors can."""
+    return tuple((a, b) for a, b in _of_one_analyte(old, new) if not _is_same_model(a, b))
+
+
+def _of_one_analyte(old: Calibration, new: Calibration) -> list[tuple[CalibrationCurve, CalibrationCurve]]:
+    others = {curve.model.analyte: curve for curve in new.curves}
+    return [(curve, others[curve.model.analyte]) for curve in old.curves if curve.model.analyte in others]
+
+
+def _is_same_model(a: CalibrationCurve, b: CalibrationCurve) -> bool:
+    return (a.model.kind, a.model.terms) == (b.model.kind, b.model.terms)
 
 
 def _slope_difference(old: CalibrationCurve, new: CalibrationCurve) -> Difference:

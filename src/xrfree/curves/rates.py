@@ -187,8 +187,8 @@ def _given_net(
         raise CalibrationError(f"{where}: a net intensity has been corrected already; take the correction out")
     if correction.background_rate_per_s is None or peak.counting_time_s is None:
         raise CalibrationError(
-            f"{where}: the noise of a net intensity is that of peak and background; state counting time and "
-            "background_rate_per_s"
+            f"{where}: the noise of a net intensity is that of peak and background; state counting_time_s in the table "
+            "and background_rate_per_s of the line in the method"
         )
     variance = (max(peak.rate_per_s, 0.0) + 2.0 * correction.background_rate_per_s) / peak.counting_time_s
     effects.add(f"counts peak {peak.line}", i, float(np.sqrt(variance)))

@@ -41,12 +41,12 @@ _COLUMNS = frozenset({*_REQUIRED_COLUMNS, *_NUMBER_COLUMNS, *_TEXT_COLUMNS, *_HE
 _UNITS = {
     "": 1.0,
     "kg/kg": 1.0,
-    "%": 1e-2,
-    "wt%": 1e-2,
-    "g/kg": 1e-3,
-    "mg/kg": 1e-6,
-    "ug/g": 1e-6,
-    "ppm": 1e-6,
+    "%": 1e2,
+    "wt%": 1e2,
+    "g/kg": 1e3,
+    "mg/kg": 1e6,
+    "ug/g": 1e6,
+    "ppm": 1e6,
 }
 
 
@@ -302,9 +302,9 @@ def _checked_header(cells: list[str], path: Path) -> list[str]:
 
 
 def _row_value(row: Mapping[str, str], path: Path, place: str) -> ReferenceValue:
-    factor = _unit_factor(row.get("unit", ""), path, place)
+    per_kg = _units_per_kg(row.get("unit", ""), path, place)
     numbers = {name: _number(row.get(name, ""), name, path, place) for name in _NUMBER_COLUMNS}
-    numbers |= {k: v * factor for k, v in numbers.items() if v is not None and k != "coverage_factor"}
+    numbers |= {k: v / per_kg for k, v in numbers.items() if v is not None and k != "coverage_factor"}
     mass_fraction = numbers.pop("mass_fraction")
     if mass_fraction is None:
         raise DocumentError(
@@ -323,7 +323,7 @@ def _row_value(row: Mapping[str, str], path: Path, place: str) -> ReferenceValue
         raise DocumentError(path, place=place, found=str(problem), remedy="Compare with the certificate") from problem
 
 
-def _unit_factor(text: str, path: Path, place: str) -> float:
+def _units_per_kg(text: str, path: Path, place: str) -> float:
     if text not in _UNITS:
         raise DocumentError(
             path,
