@@ -85,6 +85,7 @@ class Watch(Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak_mb, self._busy_s, self._ended = 0.0, dict[int, float](), Event()
+        self._own_s = 0.0
 
     def run(self) -> None:
         """Look until the end."""
@@ -93,12 +94,13 @@ class Watch(Thread):
             self.peak_mb = max(self.peak_mb, sum(map(_proportional_mb, family)))
             for number in family:
                 self._busy_s[number] = max(self._busy_s.get(number, 0.0), _busy_s(number))
+            self._own_s = time.thread_time()
 
     @property
     def busy_s(self) -> float:
-        """Processor time of all processes so far; of those that have ended, as it was last seen."""
+        """Processor time of all processes so far; of those that have ended, as it was last seen. Without looking."""
         self._busy_s[os.getpid()] = _busy_s(os.getpid())
-        return sum(self._busy_s.values())
+        return sum(self._busy_s.values()) - self._own_s
 
     def end(self) -> float:
         """The largest sum of memory, MB."""

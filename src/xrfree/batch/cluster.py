@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 from xrfree.batch.threads import one_thread_each
-from xrfree.batch.workers import Block, Blocks, Function, Group, WorkerDiedError, called, packed
+from xrfree.batch.workers import AHEAD, Block, Blocks, Function, Group, WorkerDiedError, called, packed
 from xrfree.errors import XrfreeError
 
 LOCAL = "local"
@@ -39,7 +40,7 @@ class Cluster:
             on_the_way: dict[str, Block] = {}
             done = distributed.as_completed(with_results=False, raise_errors=False)
             while True:
-                while len(on_the_way) <= max(1, len(client.nthreads())) and (block := blocks.take()) is not None:
+                while len(on_the_way) < AHEAD * max(1, len(client.nthreads())) and (block := blocks.take()) is not None:
                     future = client.submit(_call, shared, digest, block.loads, pure=False, retries=2)
                     on_the_way[future.key] = block
                     done.add(future)
@@ -54,7 +55,11 @@ class Cluster:
                 with one_thread_each():
                     cluster = stack.enter_context(
                         distributed.LocalCluster(
-                            n_workers=self.jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+                            n_workers=self.jobs,
+                            threads_per_worker=1,
+                            processes=True,
+                            dashboard_address="127.0.0.1:0",
+                            silence_logs=logging.ERROR,
                         )
                     )
                 return stack.enter_context(distributed.Client(cluster))

@@ -26,6 +26,8 @@ from xrfree.errors import XrfreeError
 
 BLOCK_S = 0.5
 """How long a worker is busy with one block: short enough to commit often, long enough not to wait for the next."""
+AHEAD = 2
+"""Blocks on the way for each worker: one that it works on, and one that waits for it."""
 LARGEST_BLOCK = 64
 """Groups in one block."""
 
@@ -90,7 +92,7 @@ class Processes:
             on_the_way: dict[Future[bytes], Block] = {}
             try:
                 while True:
-                    while not lost and len(on_the_way) <= self.jobs and (block := blocks.take()) is not None:
+                    while not lost and len(on_the_way) < AHEAD * self.jobs and (block := blocks.take()) is not None:
                         try:
                             on_the_way[pool.submit(call_block, block.loads)] = block
                         except BrokenProcessPool:

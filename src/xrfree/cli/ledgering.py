@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xrfree.cli import FAILED, OK, console
 from xrfree.cli.recording import Hand, checked_signer, document_entry
 from xrfree.documents._base import document_sha256, load_toml
-from xrfree.errors import LedgerError
-from xrfree.ledger.acts import Story, amend, certificate_number, certificates_of, release, story
+from xrfree.documents.assays import assay_of
+from xrfree.errors import DomainError, LedgerError
+from xrfree.ledger.acts import Story, amend, amended, certificate_number, certificates_of, release, story
 from xrfree.ledger.package import export_package, verify_package
 from xrfree.ledger.people import Person, Role, introduce
 from xrfree.ledger.records import Record
@@ -139,9 +140,25 @@ def run_export(place: str, out: Path) -> int:
 def run_amend(place: str, name: str, changes: Sequence[str], reason: str, hand: Hand) -> int:
     """Amend a result."""
     with opened(place) as ledger:
-        record = amend(ledger, name, _changes(changes), reason=reason, actor=hand.actor, signer=hand.signer())
+        wanted = _changes(changes)
+        _check_changes(amended(story(ledger, name)), wanted)
+        record = amend(ledger, name, wanted, reason=reason, actor=hand.actor, signer=hand.signer())
     console.say(f"Amendment: record {record.seq}. The original stays.")
     return OK
+
+
+def _check_changes(data: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Refuse names that a result does not have, and values with which it would be none."""
+    unknown = [name for name in changes if name not in data]
+    if unknown:
+        raise LedgerError(f"a result has no {unknown[0]!r}. It has: {', '.join(sorted(data))}.")
+    try:
+        assay_of({**data, **changes})
+    except (DomainError, LookupError, TypeError, ValueError) as error:
+        raise LedgerError(
+            f"with {', '.join(changes)} changed so, the record would be no result any more ({error}). Write values as "
+            "`xrfree ledger show --json` has them."
+        ) from error
 
 
 def _changes(texts: Sequence[str]) -> dict[str, Any]:
