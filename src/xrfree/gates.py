@@ -25,6 +25,7 @@ class Score(StrEnum):
 
     EN = "En"
     ZETA = "zeta"
+    C_TEST = "C"
 
 
 def _require_positive(gate: str, **numbers: float | None) -> None:
@@ -167,23 +168,34 @@ class BlankGate(Gate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckGate(Gate):
-    """Check standards against their certificates: |En| (or |zeta|) of each element must not exceed the limit.
+    """Check standards against their certificates: |En| (or |zeta|, or |C|) of each element must not exceed the limit.
 
     elements : looked at; empty for the analytes.
+    repeatability, reproducibility : r(X) and R(X) of the method as (slope, intercept) in kg/kg, by element; of the C
+        test, which asks whether the deviation is one that laboratories usually have, whatever u says.
     """
 
     score: Score = Score.EN
     limit: float = 1.0
     elements: tuple[str, ...] = ()
+    repeatability: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    reproducibility: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the limit."""
+        """Check the limit, and that the C test has what it needs."""
         _require_positive(self.name, limit=self.limit)
+        if set(self.repeatability) != set(self.reproducibility) or bool(self.repeatability) != (
+            self.score is Score.C_TEST
+        ):
+            raise DomainError(
+                f"gate '{self.name}': the score C, and no other, needs repeatability and reproducibility of the same "
+                "elements"
+            )
 
     @property
     def named_elements(self) -> tuple[str, ...]:
         """Elements it asks for by name."""
-        return self.elements
+        return (*self.elements, *self.repeatability)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,13 @@ limit = 3.0
 required = true
 
 [[gates]]
+name = "check by laboratories"
+kind = "check standard"
+score = "C"
+repeatability = { La = [0.02, 2e-5] }
+reproducibility = { La = [0.04, 4e-5] }
+
+[[gates]]
 name = "duplicates"
 kind = "duplicates"
 repeatability = { La = [0.02, 2e-5] }
@@ -97,7 +104,8 @@ def method_with(tmp_path: Path, gates: str) -> Path:
 def test_every_kind_is_read(tmp_path):
     method = load_method(method_with(tmp_path, EVERY_KIND))
     by_name = {gate.name: gate for gate in method.gates}
-    assert len(by_name) == 12
+    assert len(by_name) == 13
+    assert by_name["check by laboratories"].reproducibility == {"La": (0.04, 4e-5)}
     iron = by_name["iron line"]
     assert isinstance(iron, PeakGate)
     assert (iron.highest_shift_kev, iron.highest_fwhm_kev, iron.roles) == (pytest.approx(0.008), 0.15, ())

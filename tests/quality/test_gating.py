@@ -26,7 +26,7 @@ from xrfree.gates import (
     TubeLineGate,
     check_gates,
 )
-from xrfree.quality.gating import GateReport, Outcome, Subject, result_findings, spectrum_findings
+from xrfree.quality.gating import Finding, GateReport, Outcome, Subject, result_findings, spectrum_findings
 from xrfree.reference import Assignment, Basis, ReferenceMaterial, ReferenceValue
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spectrum
 
@@ -135,6 +135,39 @@ def test_blank_names_what_it_touched(make_assay):
     assert results(replace(gate, highest={"Nb": 2e-4}), subjects)[0].outcome is Outcome.PASS
     clean_batch = [replace(subjects[0], assay=clean), *subjects[1:]]
     assert results(gate, clean_batch)[0].outcome is Outcome.PASS
+
+
+def test_check_standard_by_the_c_test_of_the_iron_ore_standards(make_assay):
+    # La found: 0.0123456. r = 2.8e-4 and R = 5.6e-4 kg/kg: s_r 1e-4, s_R 2e-4, and with u = 1e-4 of the certificate
+    # C = 2 sqrt((2e-4)^2 - (1e-4)^2 + (1e-4)^2 + (1e-4)^2) = 4.47e-4.
+    gate = CheckGate(
+        name="check",
+        roles=("check",),
+        score=Score.C_TEST,
+        repeatability={"La": (0.0, 2.8e-4)},
+        reproducibility={"La": (0.0, 5.6e-4)},
+    )
+    subject = Subject(name="CRM-1", role="check", assay=make_assay("CRM-1"))
+
+    def outcome(reference: float) -> Finding:
+        value = ReferenceValue(
+            component="La",
+            mass_fraction=reference,
+            expanded_uncertainty=2e-4,
+            coverage_factor=2.0,
+            assigned_by=Assignment.FUSION_ICP,
+            basis=Basis.DRY,
+        )
+        return results(gate, [subject], {"CRM-1": ReferenceMaterial(name="CRM-1", values=(value,))})[0]
+
+    assert outcome(0.0123456 - 4.4e-4).outcome is Outcome.PASS
+    failed = outcome(0.0123456 - 4.6e-4)
+    assert failed.outcome is Outcome.HOLD
+    assert "C of La +1.0 against CRM-1, allowed 1" in failed.message
+    with pytest.raises(DomainError, match="no other"):
+        replace(gate, score=Score.EN)
+    with pytest.raises(DomainError, match="same elements"):
+        replace(gate, reproducibility={"Ce": (0.0, 1e-4)})
 
 
 def test_check_standard_by_en_and_zeta(make_assay):

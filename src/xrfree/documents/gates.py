@@ -127,9 +127,11 @@ class CheckGateDocument(_GateDocument):
     gate = CheckGate
     usual_roles = ("check",)
     kind: Literal["check standard"]
-    score: Literal["En", "zeta"] = "En"
+    score: Literal["En", "zeta", "C"] = "En"
     limit: Positive = 1.0
     elements: tuple[Element, ...] = ()
+    repeatability: dict[Element, _Pair] = Field(default_factory=dict)
+    reproducibility: dict[Element, _Pair] = Field(default_factory=dict)
 
     def noun(self) -> Gate:
         """The gate itself."""

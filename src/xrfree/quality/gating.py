@@ -6,6 +6,7 @@ Spectra answer the gates of the instrument before anything is assayed (`spectrum
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -34,9 +35,10 @@ from xrfree.gates import (
     SumGate,
     TubeLineGate,
 )
-from xrfree.quality.duplicates import Acceptance, LinearPrecision, accept, allowed_relative_deviation
+from xrfree.quality.duplicates import Acceptance, LinearPrecision, accept, allowed_relative_deviation, c_test
 from xrfree.quality.pattern import NEIGHBOURS, plausibility
 from xrfree.quality.peak import k_alpha
+from xrfree.quality.precision import LIMIT_FACTOR
 from xrfree.quality.scores import en_score, zeta_score
 from xrfree.reference import Basis, ReferenceMaterial, ReferenceValue
 from xrfree.spectrum import Measurement, Spectrum
@@ -518,9 +520,28 @@ def _scores(gate: CheckGate, subject: Subject, material: ReferenceMaterial) -> d
             scores[element] = en_score(
                 found=found, expanded_found=k * u, reference=reference, expanded_reference=k * u_reference
             )
-        else:
+        elif gate.score is Score.ZETA:
             scores[element] = zeta_score(found=found, u_found=u, reference=reference, u_reference=u_reference)
+        elif element in gate.repeatability:
+            scores[element] = _c_score(gate, element, found, reference, u_reference)
     return scores
+
+
+def _c_score(gate: CheckGate, element: str, found: float, reference: float, u_reference: float) -> float:
+    """Deviation of one result over its critical value C, from r(X) and R(X)."""
+    repeat, laboratories = (
+        LinearPrecision(slope=slope, intercept=intercept).at(reference) / LIMIT_FACTOR
+        for slope, intercept in (gate.repeatability[element], gate.reproducibility[element])
+    )
+    tested = c_test(
+        found=found,
+        reference=reference,
+        sigma_laboratories=math.sqrt(max(laboratories**2 - repeat**2, 0.0)),
+        sigma_repeat=repeat,
+        n=1,
+        variance_reference=u_reference**2,
+    )
+    return tested.deviation / tested.critical
 
 
 def _other_material(
