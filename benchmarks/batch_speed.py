@@ -226,7 +226,8 @@ def chain(folder: Path, spectra: int, files: int, jobs: int) -> dict[str, float]
         _, tally = _run(inputs, task, folder / f"{name}.sqlite", _crew(jobs))
         assert len(tally.numbers) == n
         with Ledger(folder / f"{name}.sqlite") as ledger:
-            write_tables(folder, recorded_assays(ledger, sorted(tally.numbers.values())), json_too=False)
+            results = recorded_assays(ledger, sorted(tally.numbers.values()), with_areas=False)
+            write_tables(folder, results, json_too=False)
         figures[f"{name}_per_s"] = n / (time.perf_counter() - start)
         figures[f"{name}_cpu_ms"] = 1000.0 * (watch.busy_s - busy) / n
     return {**figures, "peak_mb": watch.end(), "largest_difference": _largest_difference(task, folder)}

@@ -271,6 +271,8 @@ def test_assays_come_back_bit_by_bit(tmp_path, method, make_assay, ledger):
     odd = make_assay("P9", budget={"counting": np.array([np.nan, *[0.1] * 6]), "a": np.full(7, 1e-300)})
     for assay in (make_assay("P1"), odd):
         assert assay_document(assay_of(assay_data(assay))) == assay_document(assay)
+        alone = replace(assay, areas=())
+        assert assay_document(assay_of(assay_data(assay), with_areas=False)) == assay_document(alone)
     before = assay_data(make_assay("P1"))
     del before["areas"][0]["response_covariance"], before["areas"][0]["counting_covariance"]
     del before["quantification_limit"]

@@ -292,12 +292,18 @@ def specimen_of(measurement: Measurement, method: Method, entries: Mapping[str, 
     return specimen
 
 
-def recorded_assays(ledger: Ledger, numbers: Sequence[int], *, curves: CurveFolder | None = None) -> Iterator[Assay]:
-    """Assays of the records with these numbers, in this order; with their curves where these are known."""
+def recorded_assays(
+    ledger: Ledger, numbers: Sequence[int], *, curves: CurveFolder | None = None, with_areas: bool = True
+) -> Iterator[Assay]:
+    """Assays of the records with these numbers, in this order.
+
+    curves : of their fits, as far as they are known; None for none.
+    with_areas : False leaves out net areas, where only results are wanted.
+    """
     for record in ledger.records(numbers=numbers):
-        assay = assay_of(record.data)
+        assay = assay_of(record.data, with_areas=with_areas)
         known = () if curves is None else curves.of(record.key)
-        if len(known) == len(assay.areas):
+        if known and len(known) == len(assay.areas):
             areas = tuple(replace(a, curve=curve) for a, curve in zip(assay.areas, known, strict=True))
             assay = replace(assay, areas=areas)
         yield assay

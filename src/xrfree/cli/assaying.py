@@ -295,7 +295,7 @@ def write_results(
     """Write all outputs from what the ledger holds."""
     json_too = len(numbers) <= MOST_IN_JSON
     told = None if gates is None else gates_document(gates)
-    assays = recorded_assays(desk.book.ledger, numbers)
+    assays = recorded_assays(desk.book.ledger, numbers, with_areas=json_too)
     write_tables(request.out, assays, tally.refusals, json_too=json_too, gates=told)
     if gates is not None:
         write_gates_csv(request.out / "gates.csv", gates)

@@ -45,8 +45,11 @@ def assay_data(assay: Assay) -> dict[str, Any]:
     }
 
 
-def assay_of(data: Mapping[str, Any]) -> Assay:
-    """The assay of `assay_data`; the curves of its fits are empty."""
+def assay_of(data: Mapping[str, Any], *, with_areas: bool = True) -> Assay:
+    """The assay of `assay_data`; the curves of its fits are empty.
+
+    with_areas : False leaves out the net areas, which take most of the time, where only results are wanted.
+    """
     plain = ("specimen", "basis", "mass_fraction", "coverage_factor", "decision_limit", "detection_limit", "iterations")
     recipe: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["recipe"].items()}
     elements, mass_fraction = data["composition"]
@@ -60,7 +63,7 @@ def assay_of(data: Mapping[str, Any]) -> Assay:
         verdicts=tuple(Verdict(verdict) for verdict in data["verdicts"]),
         reasons=tuple(data["reasons"]),
         composition=Composition(elements=tuple(elements), mass_fraction=np.array(mass_fraction)),
-        areas=tuple(_areas_of(areas) for areas in data["areas"]),
+        areas=tuple(_areas_of(areas) for areas in data["areas"]) if with_areas else (),
         recipe=Recipe(**recipe),
     )
 
