@@ -99,6 +99,8 @@ def _command(path: str, command: Any, level: int) -> list[str]:
     rows = [f"| {_names(p)} | {_cell(getattr(p, 'help', '') or '')} |" for p in command.params if p.name != "help"]
     if rows:
         text += ["| | |", "|---|---|", *rows, ""]
+    page = (command.epilog or "").rpartition(" ")[2]
+    text += [f"More: [{page}](../{page}.md).\n"] if page else []
     for name, inner in getattr(command, "commands", {}).items():
         text += _command(f"{path} {name}", inner, level + 1)
     return text

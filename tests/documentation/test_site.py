@@ -112,6 +112,46 @@ def test_pages_can_be_read_in_the_terminal(capsys):
     assert "there is no page 'nowhere'; pages are architecture" in capsys.readouterr().err
 
 
+def test_help_of_every_command_names_a_page_that_exists(capsys):
+    import typer.main
+
+    from xrfree.cli.app import app
+
+    root = typer.main.get_command(app)
+    commands = {(name,): command for name, command in root.commands.items()}
+    commands |= {("ledger", name): command for name, command in root.commands["ledger"].commands.items()}
+    assert len(commands) > 30
+    for path, command in commands.items():
+        assert main([*path, "--help"]) == OK
+        told = " ".join(capsys.readouterr().out.split())
+        page = (command.epilog or "").removeprefix("More: xrfree docs ")
+        assert page in page_names(), path
+        assert told.endswith(f"More: xrfree docs {page}"), path
+
+
+def test_every_kind_of_error_has_a_page():
+    from xrfree import errors
+    from xrfree.cli.pages import page_of
+
+    kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.XrfreeError)]
+    assert len(kinds) > 10
+    found = {
+        kind.__name__: page_of(
+            kind("x", found="y", remedy="z") if issubclass(kind, errors.InputFileError) else kind("x")
+        )
+        for kind in kinds
+        if kind not in (errors.XrfreeError, errors.InputFileError)
+    }
+    assert {name: page for name, page in found.items() if page not in page_names()} == {}
+
+
+def test_the_page_on_documents_names_every_kind():
+    from xrfree.documents.schemas import schema_names
+
+    text = (ROOT / "docs" / "documents.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)`", text, re.MULTILINE)) == set(schema_names())
+
+
 def test_an_error_names_the_page_that_helps(tmp_path, capsys):
     (tmp_path / "x.toml").write_text("", encoding="utf-8")
     assert main(["ledger", "show", "P1", "--ledger", str(tmp_path / "none.sqlite")]) == FAILED

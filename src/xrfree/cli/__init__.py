@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TextIO
 
 from xrfree.batch.threads import limit_threads
-from xrfree.errors import CalibrationError, FitError, LedgerError, SpectrumFileError, XrfreeError
-
-_PAGES: Mapping[type[XrfreeError], str] = MappingProxyType(
-    {SpectrumFileError: "readers", CalibrationError: "calibration", FitError: "fit", LedgerError: "ledger"}
-)
-"""Pages of the documentation that help with a kind of error."""
+from xrfree.errors import XrfreeError
 
 OK, FAILED, REFUSED, HELD, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -70,7 +64,9 @@ def _complain(line: str, code: int = FAILED) -> int:
 def _line(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, XrfreeError):
-        page = next((page for kind, page in _PAGES.items() if isinstance(error, kind)), "")
+        from xrfree.cli.pages import page_of
+
+        page = page_of(error)
         return f"{message} (xrfree docs {page})" if page else message
     return (
         f"sorry, this is a fault of xrfree: {type(error).__name__}: {message}. "

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from xrfree.cli import curve_commands
+from xrfree.cli.pages import name_pages
 
 app = typer.Typer(
     name="xrfree",
@@ -995,3 +996,6 @@ def ledger_add(
 
 
 curve_commands.register(app)
+
+
+name_pages(app)
