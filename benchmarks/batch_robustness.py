@@ -43,6 +43,8 @@ CHILD_COMMIT_S = 0.02
 CHILD_BLOCK = 16
 """Spectra that are assayed together, fewer than usual: kills come after some hundredths of a second."""
 WORK_S = 0.004
+STARTING = 0.1
+"""Share of kills that hit a run while it starts, within the first second."""
 FULL_DISK_EVERY = 10
 CHANNELS = 128
 
@@ -71,8 +73,8 @@ def child(folder: Path, place: Path, jobs: int, largest_file: int) -> int:
     return 0
 
 
-def disturbed(folder: Path, place: Path, rng: random.Random, kills: int) -> dict[str, float]:
-    """Kill the batch so many times; numbers of what happened."""
+def disturbed(folder: Path, place: Path, rng: random.Random, kills: int, usual_s: float) -> dict[str, float]:
+    """Kill the batch so many times, after `usual_s` in the mean; numbers of what happened."""
     counts = {"killed": 0.0, "disk_full": 0.0, "finished": 0.0}
     while counts["killed"] + counts["disk_full"] < kills:
         number = int(sum(counts.values()))
@@ -80,7 +82,9 @@ def disturbed(folder: Path, place: Path, rng: random.Random, kills: int) -> dict
         size = max((f.stat().st_size for f in place.parent.glob(place.name + "*")), default=0)
         limit = size + rng.randrange(4096, 60_000) if full else 0
         jobs = 2 if number % 4 == 3 else 1
-        outcome = _one_run(folder, place, jobs, limit, rng)
+        starting = rng.random() < STARTING
+        wait_s = rng.uniform(0.0, 1.0) if starting else rng.expovariate(1 / (usual_s + 1.5 * (jobs - 1)))
+        outcome = _one_run(folder, place, jobs, limit, wait_s, starting=starting)
         counts[outcome] += 1
         if outcome == "finished" and counts["finished"] > 2 * kills:
             raise SystemExit("the batch ends before it can be killed: use more spectra")
@@ -89,15 +93,12 @@ def disturbed(folder: Path, place: Path, rng: random.Random, kills: int) -> dict
     return counts
 
 
-def _one_run(folder: Path, place: Path, jobs: int, limit: int, rng: random.Random) -> str:
+def _one_run(folder: Path, place: Path, jobs: int, limit: int, wait_s: float, *, starting: bool) -> str:
     command = [sys.executable, __file__, "--child", str(folder), str(place), str(jobs), str(limit)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
-    if rng.random() < 0.9:  # else: killed while it starts
+    if not starting:
         process.stdout.readline()
-        wait_s = rng.expovariate(1 / (0.1 if jobs == 1 else 1.5))
-    else:
-        wait_s = rng.uniform(0.0, 1.0)
     try:
         process.wait(timeout=60.0 if limit else wait_s)
     except subprocess.TimeoutExpired:
@@ -228,7 +229,8 @@ def main() -> int:
         start = time.perf_counter()
         run_batch(folder, folder / "undisturbed.sqlite", 1)
         figures = {"undisturbed_s": time.perf_counter() - start}
-        figures |= disturbed(folder, folder / "killed.sqlite", rng, arguments.kills)
+        usual_s = 1.5 * figures["undisturbed_s"] / arguments.kills
+        figures |= disturbed(folder, folder / "killed.sqlite", rng, arguments.kills, usual_s)
         figures |= {"done_by_then": _n_results(folder / "killed.sqlite")}
         run_batch(folder, folder / "killed.sqlite", 1)
         figures |= compared(folder / "killed.sqlite", folder / "undisturbed.sqlite")
