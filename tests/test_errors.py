@@ -31,6 +31,13 @@ def test_every_error_has_the_one_root() -> None:
     assert all(issubclass(kind, XrfreeError) for kind in own)
 
 
+@pytest.mark.parametrize("mark", ["\n", "\r\n", "\x0b", "\x85", "\u2028"])
+def test_file_error_is_one_line_whatever_the_file_holds(mark: str) -> None:
+    error = SpectrumFileError("a.txt", place="line 2", found=f"ore 17{mark}ore 18: no line", remedy="Export again")
+    assert str(error) == "a.txt line 2: ore 17 ore 18: no line. Export again."
+    assert error.found == "ore 17 ore 18: no line"
+
+
 @pytest.mark.parametrize("kind", FILE_ERRORS)
 def test_file_error_is_one_sentence_each_for_finding_and_remedy(kind: type[InputFileError]) -> None:
     error = kind(

@@ -13,7 +13,7 @@ class XrfreeError(Exception):
 
 
 class InputFileError(XrfreeError):
-    """A file that cannot be used: `path place: found. remedy`.
+    """A file that cannot be used: `path place: found. remedy`, on one line whatever the file holds.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class InputFileError(XrfreeError):
     def __init__(self, path: Path | str, *, place: str = "", found: str, remedy: str) -> None:
         self.path = Path(path)
         self.place = place
-        self.found = found
+        self.found = found = " ".join(found.splitlines())
         self.remedy = remedy
         where = f"{self.path.name} {place}".rstrip()
         super().__init__(f"{where}: {found.rstrip('.')}. {remedy.rstrip('.')}.")

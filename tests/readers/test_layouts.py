@@ -128,10 +128,10 @@ def test_chn(put: Put, counts: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("zero", "gain"), [(0.0, 1e-30), (2e-19, 2e-41), (15_000.0, 1e-6), (-0.05, -0.2), (0.0, 500.0), (-30_000.0, 700.0)]
+    ("zero", "gain"), [(2e-19, 2e-41), (15_000.0, 1e-6), (-0.05, -0.2), (0.0, 500.0), (-30_000.0, 700.0)]
 )
 def test_an_energy_scale_of_no_spectrometer_is_refused(put: Put, counts: list[int], zero: float, gain: float) -> None:
-    """With the first ones, energies did not rise from channel to channel."""
+    """With the first two, energies did not rise from channel to channel."""
     content = bytearray(writers.chn(counts, kind=-101))
     struct.pack_into("<2f", content, len(content) - 512 + 4, zero, gain)
     with pytest.raises(UncalibratedError, match="is not a usable one"):

@@ -102,6 +102,13 @@ def test_spectraplus_contents_and_intensities(shared: Path) -> None:
     assert intensities[1].specimen == "COM004"
 
 
+def test_a_name_of_two_lines_makes_no_message_of_two_lines(put: Put) -> None:
+    text = 'Sample\tDate\tP\tFe (Int)\n"ore 17\nore 18"\t\t0,1 %\t\n'
+    with pytest.raises(SpectrumFileError, match="ore 17 ore 18: no line intensities") as caught:
+        read_intensities(put("a.txt", text))
+    assert "\n" not in str(caught.value)
+
+
 def test_bruker_s1_drops_columns_without_a_name(put: Put) -> None:
     text = "File #,Sample ID,Units,Error Multiplier,Nb,Nb Err,La,La Err,,\n1,ore,ppm,3,52,3,<LOD,60,0.01,0.02\n"
     (reading,) = read_results(put("a.csv", text))

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xrfree.errors import SpectrumFileError
-from xrfree.readers._text import NumberBlock, decode, number
+from xrfree.readers._text import NumberBlock, decode, listed, number
 
 PATH = Path("a.csv")
 NUMBERS = "0 7 12 84. 84.0 .5 1e3 +3 -2 1E+2"
@@ -71,3 +71,9 @@ def test_line_ends_and_marks() -> None:
     assert decode(PATH, "a µ\n".encode("utf-8-sig")) == "a µ\n"
     assert decode(PATH, b"a \xb5\n" + b" " * 20) == "a µ\n" + " " * 20
     assert decode(PATH, b"a\n\x1a") == "a\n"
+
+
+def test_long_lists_are_cut_short() -> None:
+    assert listed(["a", "b"]) == "a, b"
+    assert listed(["9" * 400, *"bcdefgh"]) == f"{'9' * 37}..., b, c, d, e, f and 2 more"
+    assert listed([]) == ""

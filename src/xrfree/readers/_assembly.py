@@ -31,8 +31,6 @@ _CEILINGS_SINGLE = (2**31 - 1, 2**32 - 1)
 _MOST_COUNTS = 2.0**53
 # No X-ray or gamma spectrometer records beyond this; a scale that goes further has the wrong unit.
 _HIGHEST_ENERGY_KEV = 20_000.0
-# No X-ray spectrometer ends below this: it would see no line of any element.
-_LOWEST_TOP_KEV = 0.1
 # A channel that is narrower than this share of its energy is lost when energies are added up.
 _NARROWEST_CHANNEL = 1e-9
 _SAME = 1e-6
@@ -294,7 +292,7 @@ def _refuse_impossible_scale(path: Path, scale: StatedScale, n_channels: int) ->
     slope_at_end = scale.gain_kev + 2.0 * scale.quadratic_kev * last
     top = scale.zero_kev + scale.gain_kev * last + scale.quadratic_kev * last * last
     rises = min(scale.gain_kev, slope_at_end) > _NARROWEST_CHANNEL * max(abs(scale.zero_kev), abs(top))
-    if rises and scale.zero_kev > -_HIGHEST_ENERGY_KEV and _LOWEST_TOP_KEV < top < _HIGHEST_ENERGY_KEV:
+    if rises and scale.zero_kev > -_HIGHEST_ENERGY_KEV and 0 < top < _HIGHEST_ENERGY_KEV:
         return
     raise UncalibratedError(
         path,

@@ -52,6 +52,12 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names as they appear in a message: the first six, none of them longer than 40 characters."""
+    first = [name if len(name) <= 40 else f"{name[:37]}..." for name in names[:6]]
+    return ", ".join(first) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
 def decode(path: Path, content: bytes) -> str:
     """Text of a file with line ends as LF: byte order mark, then UTF-8, then Windows-1252 where plausible."""
     text = content.decode("ascii") if _is_plain(content) else _decode_other(path, content)

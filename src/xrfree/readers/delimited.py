@@ -22,7 +22,7 @@ from xrfree.errors import SpectrumFileError, UncalibratedError
 from xrfree.readers._assembly import StatedScale, Statement, assemble, refuse_length, straight_scale, with_own_condition
 from xrfree.readers._format import SpectrumBytes, SpectrumFormat
 from xrfree.readers._header import HeaderItem, Stated, metadata_of, single, stated_integer, stated_number
-from xrfree.readers._text import EXPORT_AGAIN, NumberBlock, decode, head_text, number, split_fields
+from xrfree.readers._text import EXPORT_AGAIN, NumberBlock, decode, head_text, listed, number, split_fields
 from xrfree.spectrum import Measurement
 
 if TYPE_CHECKING:
@@ -336,8 +336,7 @@ def _roles(table: _Table, profile: ReaderProfile | None) -> _Roles:
 
 
 def _ask_for_counts(table: _Table) -> NoReturn:
-    some = [*table.names[:6], "..."] if len(table.names) > 6 else table.names
-    what = f"named {', '.join(some)}" if some else "without names"
+    what = f"named {listed(table.names)}" if table.names else "without names"
     line = next(table.body.rows())[0]
     raise SpectrumFileError(
         table.path,
@@ -370,7 +369,7 @@ def _named(table: _Table, key: str, profile: ReaderProfile | None, known: set[st
     raise SpectrumFileError(
         table.path,
         found=f"{len(found)} columns match {key} ({', '.join(sorted(wanted))}); the names are "
-        f"{', '.join(table.names) or 'not given'}",
+        f"{listed(table.names) or 'not given'}",
         remedy=f"Give {key} in the profile as the number of the column, counted from 1",
     )
 

@@ -336,7 +336,7 @@ def _own_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise SpectrumFileError(
             path,
             found=f"damaged or incomplete HDF5 file ({reason})",

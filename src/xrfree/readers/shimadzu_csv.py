@@ -16,7 +16,7 @@ from xrfree.errors import SpectrumFileError
 from xrfree.readers._assembly import StatedScale, Statement, assemble, refuse_length
 from xrfree.readers._format import SpectrumBytes, SpectrumFormat
 from xrfree.readers._header import HeaderItem, Stated, metadata_of
-from xrfree.readers._text import EXPORT_AGAIN, decode, head_text, number, shown
+from xrfree.readers._text import EXPORT_AGAIN, decode, head_text, listed, number, shown
 from xrfree.spectrum import MAX_CHANNELS, Measurement
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read(file: SpectrumBytes, profile: ReaderProfile | None = None) -> Measureme
         raise SpectrumFileError(path, found="there is no block Channel_info_start with points", remedy=EXPORT_AGAIN)
     missing = rows.keys() - {name for block in blocks for name in (block.name, *block.also)}
     if missing:
-        raise _bad(path, len(lines), f"the conditions name {', '.join(sorted(missing))}, but no block holds a spectrum")
+        raise _bad(path, len(lines), f"the conditions name {listed(sorted(missing))}, but no block holds a spectrum")
     specimen = next((item.value for item in items if item.key == "Sample" and item.value), None)
     statements = [_statement(path, block, rows, items, specimen) for block in blocks]
     return assemble(file, statements, profile)

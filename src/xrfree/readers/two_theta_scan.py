@@ -17,7 +17,7 @@ from xrfree.intensities import TwoThetaScan
 from xrfree.readers._format import SpectrumBytes
 from xrfree.readers._header import HeaderItem, metadata_of, single, stated_number
 from xrfree.readers._table import bad_line
-from xrfree.readers._text import EXPORT_AGAIN, NumberBlock, decode, head_text
+from xrfree.readers._text import EXPORT_AGAIN, NumberBlock, decode, head_text, listed
 
 _ANGLE = "two_theta_deg"
 _RATES = {"counts": 0.0, "rate_per_s": 1.0, "rate_cps": 1.0, "rate_kcps": 1000.0}
@@ -78,7 +78,7 @@ def _split(file: SpectrumBytes) -> tuple[list[HeaderItem], list[str], NumberBloc
             names = _names(text)
             separator = next((mark for mark in ("\t", ";", ",") if mark in text), ",")
             if _ANGLE not in names or len(set(names)) != len(names):
-                raise bad_line(file.path, line_number, f"the columns are {', '.join(names)}, expected {_ANGLE} once")
+                raise bad_line(file.path, line_number, f"the columns are {listed(names)}, expected {_ANGLE} once")
             rest = "\n".join(lines[line_number:])
             return items, names, NumberBlock(path=file.path, text=rest, first_line=line_number + 1), separator
     raise bad_line(file.path, len(lines), f"there is no line that names the columns ({_ANGLE}, counts ...)")

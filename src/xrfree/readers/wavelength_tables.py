@@ -15,7 +15,7 @@ from xrfree.intensities import CountedPosition, IntensityKind, LineIntensities, 
 from xrfree.readers._elements import is_component, is_element
 from xrfree.readers._format import SpectrumBytes
 from xrfree.readers._table import Row, TableFormat, is_unit, per_kg_kg, reported, rows_of
-from xrfree.readers._text import first_line, head_text, number, shown
+from xrfree.readers._text import first_line, head_text, listed, number, shown
 from xrfree.reported import ReportedResults, ReportedValue
 
 _RATE_UNITS = {"kcps": 1000.0, "cps": 1.0, "counts/s": 1.0}
@@ -264,7 +264,7 @@ def _generic_lines(rows: list[Row], header: dict[str, int], *, comma: bool) -> l
     lines = [_peak(row, header, positions, comma=comma) for row in peaks]
     orphans = {line for line, _ in positions} - {line.line for line in lines}
     if orphans:
-        raise rows[0].bad(f"positions are listed for the lines {', '.join(sorted(orphans))}, which have no peak")
+        raise rows[0].bad(f"positions are listed for the lines {listed(sorted(orphans))}, which have no peak")
     return lines
 
 
