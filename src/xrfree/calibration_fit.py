@@ -86,22 +86,24 @@ def calibrate(
     prepared: Prepared,
     *,
     name: str,
+    force_digestion: bool = False,
 ) -> Calibration:
     """Sensitivity and blank of every line group that the standards show, line ratios and background shapes.
 
     measurements : by specimen name, under the method's condition names.
     certificates, specimens : by the same names.
+    force_digestion : also take values by digestions that leave resistant minerals undissolved.
 
     Certified contents of each standard are held fixed while fit and matrix model come to a common answer; then all
     standards together say what they have in common (`xrfree.learning`).
 
     Raises CalibrationError when no line group is determined by two standards.
     """
-    known = prepared
+    known, force = prepared, force_digestion
     for _ in range(LESSONS - 1):
-        fitted = [_fitted(s, m, certificates, specimens, known) for s, m in measurements.items()]
+        fitted = [_fitted(s, m, certificates, specimens, known, force=force) for s, m in measurements.items()]
         known = with_calibration(prepared, _calibration(name, fitted, prepared))
-    fitted = [_fitted(s, m, certificates, specimens, known) for s, m in measurements.items()]
+    fitted = [_fitted(s, m, certificates, specimens, known, force=force) for s, m in measurements.items()]
     return _calibration(name, fitted, prepared)
 
 
@@ -111,6 +113,8 @@ def _fitted(
     certificates: Mapping[str, ReferenceMaterial],
     specimens: Mapping[str, Specimen],
     prepared: Prepared,
+    *,
+    force: bool,
 ) -> _Standard:
     """Fit one standard at its certified composition."""
     if standard not in certificates:
@@ -120,7 +124,7 @@ def _fitted(
     elements = list(quantified_groups(prepared.method))
     content = {
         element: specimen_content(value, specimens[standard])
-        for element, value in certificates[standard].element_values().items()
+        for element, value in certificates[standard].element_values(force_digestion=force).items()
         if element in elements
     }
     pinned = {element: w for element, (w, _) in content.items()}

@@ -428,12 +428,14 @@ def test_convert_says_what_is_missing(tmp_path, capsys, monkeypatch, arguments, 
 # --- calibrate ----------------------------------------------------------------------------------------------
 
 
-def test_calibrate_uses_standards_and_tells_the_rest(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("forced", [False, True])
+def test_calibrate_uses_standards_and_tells_the_rest(tmp_path, monkeypatch, capsys, forced):
     from xrfree.cli import calibrating
 
-    def calibrate(measurements, certificates, specimens, prepared, *, name):
+    def calibrate(measurements, certificates, specimens, prepared, *, name, force_digestion):
         assert sorted(measurements) == sorted(certificates) == sorted(specimens) == ["S1"]
         assert name == "may"
+        assert force_digestion == forced
         raise CalibrationError("one standard is not enough")
 
     monkeypatch.setattr(calibrating, "calibrate", calibrate)
@@ -444,13 +446,15 @@ def test_calibrate_uses_standards_and_tells_the_rest(tmp_path, monkeypatch, caps
     rows = "".join(f"{name},{role},pressed powder,3,0.5\n" for name, role in roles.items())
     (tmp_path / "list.csv").write_text("specimen,role,form,density_g_cm3,thickness_cm\n" + rows)
     (tmp_path / "c.csv").write_text(
-        "specimen,component,mass_fraction,expanded_uncertainty,coverage_factor,basis\nS1,La,0.01,0.001,2,dry\n"
+        "specimen,component,mass_fraction,expanded_uncertainty,coverage_factor,basis,assigned_by\n"
+        "S1,La,0.01,0.001,2,dry,fusion\nS1,Ce,0.01,0.001,2,dry,four-acid\nS1,Ta,0.01,0.001,2,dry,four-acid\n"
     )
     arguments = ["calibrate", str(tmp_path / "in"), "-m", METHOD, "--certificates", str(tmp_path / "c.csv")]
     arguments += ["-o", str(tmp_path / "may.toml"), "-s", str(tmp_path / "list.csv")]
-    assert main(arguments) == FAILED
+    assert main([*arguments, "--force-digestion"] if forced else arguments) == FAILED
     told = capsys.readouterr().err
     assert "left out: U1" in told
+    assert f"S1: Ce by a digestion that leaves part of them undissolved; {'used' if forced else 'not used'}" in told
     assert told.count("there is no certificate called 'S2'") == 2
     assert told.splitlines()[-1] == "xrfree: one standard is not enough (xrfree docs calibration)"
     assert not (tmp_path / "may.toml").exists()

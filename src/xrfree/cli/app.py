@@ -477,6 +477,9 @@ def calibrate(
     exclude: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Standards to leave out, with reasons (.csv).")
     ] = None,
+    force_digestion: Annotated[
+        bool, typer.Option("--force-digestion", help="Use four-acid values of rare earths and niobium all the same.")
+    ] = False,
 ) -> int:
     """Calibrate: sensitivities of the elements from measured standards and their certificates.
 
@@ -499,6 +502,7 @@ def calibrate(
         profile=profile,
         name=name,
         exclude=exclude,
+        force_digestion=force_digestion,
     )
 
 

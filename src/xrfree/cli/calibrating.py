@@ -15,7 +15,7 @@ from xrfree.batch.catalogue import Inputs
 from xrfree.calibration import ExcludedStandard
 from xrfree.calibration_fit import calibrate
 from xrfree.cli import OK, REFUSED, console
-from xrfree.cli.documents import Documents, load_documents, load_spectra
+from xrfree.cli.documents import Documents, load_documents, load_spectra, note_digestions
 from xrfree.documents.calibration import write_calibration
 from xrfree.documents.certificates import load_certificates
 from xrfree.documents.curve_tables import load_exclusions
@@ -47,6 +47,7 @@ def run(
     profile: Path | None,
     name: str,
     exclude: Path | None = None,
+    force_digestion: bool = False,
 ) -> int:
     """Calibrate with all standards among the measurements but those that `exclude` leaves out, with reasons."""
     documents = load_documents(method, instrument=instrument, specimens=specimens)
@@ -68,14 +69,17 @@ def run(
 
     usable, refusals = _usable(standards, inputs, checked)
     console.note_refusals(refusals)
+    used = {measurement.specimen: materials[measurement.specimen] for measurement in usable}
+    note_digestions(used.values(), set(documents.method.quantified_elements), forced=force_digestion)
     console.note_compilation()
     with console.waiting(f"calibrating with {len(usable)} standards"):
         found = calibrate(
             {measurement.specimen: measurement for measurement in usable},
-            {measurement.specimen: materials[measurement.specimen] for measurement in usable},
+            used,
             {m.specimen: specimen_of(m, documents.method, documents.specimens) for m in usable},
             prepared,
             name=name or out.stem,
+            force_digestion=force_digestion,
         )
     found = replace(found, exclusions=exclusions)
     with replacing(out) as partial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from xrfree.errors import XrfreeError
 from xrfree.instrument import Instrument
 from xrfree.method import Method
 from xrfree.readers import load_profile
+from xrfree.reference import ReferenceMaterial
+from xrfree.report.terminal import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,16 @@ def load_documents(
         calibration=None if calibration is None else load_calibration(calibration),
         specimens=None if specimens is None else load_specimens(specimens),
     )
+
+
+def note_digestions(materials: Iterable[ReferenceMaterial], elements: Set[str], *, forced: bool) -> None:
+    """Say which values of these elements come from digestions that leave part of them undissolved."""
+    for material in materials:
+        values = [value.component for value in material.refused_values() if elements & value.elements]
+        if values:
+            done = "used all the same (--force-digestion)" if forced else "not used"
+            why = "by a digestion that leaves part of them undissolved"
+            console.note(printable(f"{material.name}: {', '.join(values)} {why}; {done}"))
 
 
 def spectrum_files(paths: Sequence[Path], *, exclude: Sequence[Path | None]) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from xrfree.assay import Assay
 from xrfree.cli import OK, REFUSED, console
+from xrfree.cli.documents import note_digestions
 from xrfree.curves.assaying import assay_lines
 from xrfree.curves.calibrating import Standard, calibrate_lines, theory_of
 from xrfree.curves.drift import DriftCorrection, drift_corrections, without_drift
@@ -77,6 +78,8 @@ def calibrate(
         )
         for one in usable
     ]
+    used = {standard.material.name: standard.material for standard in standards}
+    note_digestions(used.values(), set(procedure.analytes), forced=force_digestion)
     with console.waiting(f"fitting {len(procedure.models)} curves to {len(standards)} standards"):
         found = calibrate_lines(
             procedure,

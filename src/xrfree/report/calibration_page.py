@@ -61,6 +61,7 @@ def calibration_html(review: CalibrationReview, *, created: dt.datetime, conform
         conformity="" if conformity is None else conformity.statement(),
         curves=[_curve(i, curve, review) for i, curve in enumerate(review.curves)],
         n_materials=len(materials),
+        learned=bool(calibration.regions),
         not_reviewed=review.not_reviewed,
         ranges=[_range(span) for span in calibration.validity.ranges],
         exclusions=calibration.exclusions,
@@ -134,10 +135,10 @@ def _remarks(curve: CurveReview) -> list[str]:
     found = []
     suspects = list(dict.fromkeys(r.material for r in curve.left_out.rows if abs(r.deleted_residual) > _SUSPICIOUS))
     if suspects:
-        found.append(f"{', '.join(suspects)} contradicts the others.")
+        found.append(f"{', '.join(suspects)} {'contradict' if len(suspects) > 1 else 'contradicts'} the others.")
     influential = list(dict.fromkeys(r.material for r in curve.left_out.rows if r.cook_distance > _INFLUENTIAL))
     if influential:
-        found.append(f"{', '.join(influential)} carries the curve.")
+        found.append(f"{', '.join(influential)} {'carry' if len(influential) > 1 else 'carries'} the curve.")
     if curve.left_out.irreplaceable:
         found.append(f"Without {', '.join(curve.left_out.irreplaceable)} it is undetermined.")
     if curve.linearity is not None and not curve.linearity.straight:
