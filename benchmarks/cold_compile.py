@@ -40,7 +40,7 @@ CHILD = "--child"
 def child() -> None:
     """Call everything that is compiled; print what that cost as JSON."""
     watch = _Watch()
-    register("numba:compile", watch)
+    register("numba:compile", watch)  # type: ignore[no-untyped-call]
     _call_everything()
     from xrfree import kernels
 
