@@ -14,6 +14,13 @@ from xrfree.batch.workers import AHEAD, Block, Blocks, Function, Group, WorkerDi
 from xrfree.errors import XrfreeError
 
 LOCAL = "local"
+QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+}
+"""A cluster of this machine does not watch itself at work: there are no processors left over for it."""
 _loaded: dict[str, Function] = {}
 
 
@@ -30,9 +37,9 @@ class Cluster:
 
     def results(self, function: Function, groups: Iterable[Group]) -> Iterator[tuple[Any, Any]]:
         """Each key with its result, in the order in which they are done."""
-        distributed = _library()
+        dask, distributed = _library()
         with ExitStack() as stack:
-            client = self._client(distributed, stack)
+            client = self._client(dask, distributed, stack)
             code = packed(function)
             digest = hashlib.sha256(code).hexdigest()
             shared = client.scatter(code, broadcast=True)
@@ -49,10 +56,10 @@ class Cluster:
                 future = next(done)
                 yield from _answered(future, on_the_way.pop(future.key), blocks)
 
-    def _client(self, distributed: Any, stack: ExitStack) -> Any:
+    def _client(self, dask: Any, distributed: Any, stack: ExitStack) -> Any:
         try:
             if self.place == LOCAL:
-                with one_thread_each():
+                with one_thread_each(), dask.config.set(QUIET):
                     cluster = stack.enter_context(
                         distributed.LocalCluster(
                             n_workers=self.jobs,
@@ -88,9 +95,11 @@ def _call(code: bytes, digest: str, loads: bytes) -> bytes:
     return called(_loaded[digest], loads)
 
 
-def _library() -> Any:
+def _library() -> tuple[Any, Any]:
+    """Packages dask and distributed."""
     try:
+        import dask
         import distributed
     except ImportError as error:
         raise XrfreeError('a cluster needs dask.distributed. Install it: pip install "xrfree[cluster]"') from error
-    return distributed
+    return dask, distributed
