@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 import operator
 import os
+import subprocess
+import sys
 from functools import partial
 from types import MappingProxyType
 
@@ -75,3 +77,10 @@ def test_a_cluster_that_is_not_there():
 
     with pytest.raises(XrfreeError, match="dask scheduler"):
         _found(Cluster("tcp:/nonsense", jobs=1), math.sqrt, [1.0])
+
+
+def test_workers_load_no_more_than_they_need():
+    code = "import sys, xrfree.batch.preload; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    needless = {"scipy.stats", "scipy.optimize", "sqlalchemy", "h5py", "pydantic", "matplotlib", "xrfree.readers"}
+    assert needless.isdisjoint(loaded)

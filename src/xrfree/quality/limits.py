@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from xrfree.errors import DomainError
 
@@ -104,7 +103,7 @@ def counting_uncertainty(variance_at_zero: float, slope: float, relative: float 
 def _quantile(risk: float) -> float:
     if not 0.0 < risk < 0.5:
         raise DomainError(f"risk is {risk}, expected a number between 0 and 0.5")
-    return float(norm.isf(risk))
+    return float(-ndtri(risk))
 
 
 def _checked(uncertainty: Uncertainty, content: float) -> float:
@@ -116,6 +115,8 @@ def _checked(uncertainty: Uncertainty, content: float) -> float:
 
 def _root(function: Callable[[float], float], start: float, complaint: str) -> float:
     """First sign change from below at or beyond `start`, which lies at or below it."""
+    from scipy.optimize import brentq  # takes memory and time that workers of a batch need not spend
+
     upper = start
     for _ in range(_MOST_DOUBLINGS):
         if function(upper) >= 0.0:
