@@ -54,6 +54,13 @@ def test_a_lot_without_the_elements_of_the_pattern_is_named(pattern):
         fits_source(lot("x", BASTNAESITE * [1, 0, 1, 1, 1]), pattern)
 
 
+def test_contents_without_uncertainty_are_not_compared():
+    exact = {name: replace(lot(name), contents=contents(BASTNAESITE, u=0.0)) for name in "ab"}
+    mixed = replace(exact["a"], name="c", made_of=(Part(lot="a", wet_mass_kg=50.0), Part(lot="b", wet_mass_kg=50.0)))
+    with pytest.raises(DomainError, match="lot c: its contents cannot be compared"):
+        fits_parts(mixed, {**exact, "c": mixed})
+
+
 def test_probabilities_are_true(pattern):
     """Lots of the source are flagged as often as the probability says."""
     rng = np.random.default_rng(2)

@@ -256,7 +256,7 @@ def _contents(item: _WithContents, components: Sequence[str], assays: Mapping[st
     found = [assay for name in item.specimens for assay in assays.get(name, ())]
     missing = [name for name in item.specimens if not assays.get(name)]
     if missing:
-        raise DomainError(f"{item.name}: no assay of {', '.join(missing)}; give --assays, or the ledger that holds it")
+        raise DomainError(f"{item.name}: no assay of {', '.join(missing)}; give the ledger that holds it (--ledger)")
     return mean_contents(found, components)
 
 

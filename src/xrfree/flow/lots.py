@@ -146,7 +146,7 @@ def fits_source(lot: Lot, pattern: SourcePattern) -> Plausibility:
         raise DomainError(f"lot {lot.name}, declared source {pattern.name}: {error}") from error
     d = found - pattern.mean
     total = pattern.covariance * (1.0 + 1.0 / pattern.n_lots) + own
-    t2 = float(d @ np.linalg.solve(total, d))
+    t2 = _distance(d, total, lot)
     p, n = len(d), pattern.n_lots
     probability = float(f.sf(t2 * (n - p) / (p * (n - 1)), p, n - p))
     return Plausibility(
@@ -175,7 +175,7 @@ def fits_parts(lot: Lot, lots: Mapping[str, Lot]) -> Plausibility | None:
     for share, (_, parent) in zip(shares, parts, strict=True):
         w, covariance = _chosen(parent.contents, components)
         x, total = x - share * w, total + share**2 * covariance
-    statistic = float(x @ np.linalg.solve(total, x))
+    statistic = _distance(x, total, lot)
     return Plausibility(
         lot=lot.name,
         question=f"blend of {', '.join(part.lot for part in lot.made_of)}",
@@ -183,6 +183,17 @@ def fits_parts(lot: Lot, lots: Mapping[str, Lot]) -> Plausibility | None:
         probability=float(chi2.sf(statistic, len(components))),
         worst=components[int(np.argmax(np.abs(x) / np.sqrt(np.diag(total))))],
     )
+
+
+def _distance(difference: FloatArray, covariance: FloatArray, lot: Lot) -> float:
+    """dᵀ V⁻¹ d."""
+    try:
+        return float(difference @ np.linalg.solve(covariance, difference))
+    except np.linalg.LinAlgError as error:
+        raise DomainError(
+            f"lot {lot.name}: its contents cannot be compared, because some are stated without uncertainty; give "
+            "contents_uncertainty above 0"
+        ) from error
 
 
 def _chosen(contents: Contents, components: Sequence[str]) -> tuple[FloatArray, FloatArray]:
