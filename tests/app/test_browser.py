@@ -238,6 +238,21 @@ def test_script_in_names_is_shown_as_text(visitor, bench, assayed):
         assert page.locator("main img[src=x]").count() == 0
 
 
+def test_script_in_names_of_batches_and_lists_is_shown_as_text(visitor, bench):
+    page = visitor.page
+    head = "specimen,role,form,density_g_cm3,thickness_cm\n"
+    files = {f"{SCRIPT}/{SCRIPT}.csv": f"{head}{SCRIPT},unknown,pressed powder,3.2,0.5\n".encode()}
+    _, headers, _ = bench.upload(files)
+    page.goto(f"{bench.address[:-1]}{headers['location']}")
+    page.wait_for_selector("#start")
+    assert page.inner_text("h1") == SCRIPT
+    page.click("#choose-specimens")
+    page.get_by_role("option", name=SCRIPT).click()
+    page.goto(bench.address)
+    page.get_by_role("link", name=SCRIPT).wait_for()
+    assert page.locator("img[src=x]").count() == 0
+
+
 def test_an_upload_that_is_too_large_says_so(visitor, bench, tmp_path):
     (tmp_path / "big.csv").write_bytes(b"0" * 3_000_000)
     page = visitor.page

@@ -90,6 +90,20 @@ def test_a_refused_upload_says_why_and_leaves_nothing(bench: Any, files, status,
     assert not list(bench.home.parent.rglob("evil.csv"))
 
 
+def test_documents_that_are_none_do_not_shut_the_page_of_their_batch(bench: Any):
+    files = {
+        "nested.toml": b"a = " + b"[" * 100_000,
+        "dotted.toml": b"a" + b".a" * 20_000 + b" = 1\n",
+        "binary.toml": b"\x00\xff\xfe",
+        "list.csv": b"specimen,role,form\n\xff\xfe\x00,1,2\n",
+        "numbers.csv": b"specimen,role,form,density_g_cm3,thickness_cm\nP1,unknown,pressed powder,1e999,nan\n",
+        "quote.csv": b'specimen,role\n"unclosed,unknown\n' * 100,
+    }
+    status, headers, _ = bench.upload(files)
+    assert status == 303
+    assert bench.ask("GET", headers["location"])[0] == 200
+
+
 def test_a_refusal_is_told_in_the_language_of_the_browser(bench: Any):
     _, _, text = bench.upload({"../a.csv": b"x"}, Accept_Language="zh-CN")
     assert "上传未被接受" in text

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import stat
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
@@ -214,3 +215,16 @@ def test_a_table_of_contents_that_would_fill_the_memory_is_not_read(tmp_path):
 def test_a_damaged_archive_is_refused(tmp_path, content):
     with pytest.raises(UploadRefusedError, match="bad_archive"):
         unpacked(content, tmp_path)
+
+
+def test_a_link_in_an_archive_becomes_a_plain_file(tmp_path):
+    """It would lead to a file of this machine, which a reader then shows."""
+    link = zipfile.ZipInfo("spectrum.csv")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as packed:
+        packed.writestr(link, "/etc/passwd")
+    unpacked(stream.getvalue(), tmp_path)
+    (file,) = (path for path in tmp_path.rglob("*.csv"))
+    assert not file.is_symlink()
+    assert file.read_bytes() == b"/etc/passwd"

@@ -56,13 +56,16 @@ def load_toml(path: Path | str) -> dict[str, Any]:
     path = Path(path)
     text = read_text(path)
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
+        canonical_json(data)  # dotted keys nest without brackets; what has no canonical text has no identity
     except RecursionError:
         found, remedy = "holds brackets within brackets without end", "Correct the document"
     except tomllib.TOMLDecodeError as problem:
         found, remedy = f"is not valid TOML: {problem}", "Correct the line named here"
     except ValueError as problem:  # what tomllib lets pass: an integer of more digits than Python reads
         found, remedy = f"is not valid TOML: {problem}", "Correct the document"
+    else:
+        return data
     raise DocumentError(path, found=found, remedy=remedy)
 
 
