@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ from xrfree.quantification import (
     stated_sensitivity,
     with_calibration,
 )
-from xrfree.reference import Basis, ReferenceMaterial, ReferenceValue
+from xrfree.reference import Basis, ReferenceMaterial, ReferenceValue, error_effects
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement
 
@@ -47,11 +48,13 @@ class _Standard:
     """One standard, fitted with its certified contents held fixed.
 
     content : certified mass fraction in the specimen, and its standard uncertainty, of every element.
+    relative_effect : of each source of error of the certificate on its contents, by element.
     strength, rate, rate_uncertainty : by element.
     """
 
     material: str
     content: dict[str, tuple[float, float]]
+    relative_effect: dict[str, dict[str, float]]
     solution: CommonSolution
     strength: dict[str, float]
     rate: dict[str, float]
@@ -134,11 +137,42 @@ def _fitted(
     return _Standard(
         material=standard,
         content=content,
+        relative_effect=_relative_effects(certificates[standard], list(content), force=force),
         solution=solution,
         strength=dict(zip(elements, solution.strengths.tolist(), strict=True)),
         rate=dict(zip(elements, rate.tolist(), strict=True)),
         rate_uncertainty=dict(zip(elements, uncertainty.tolist(), strict=True)),
     )
+
+
+def _relative_effects(
+    material: ReferenceMaterial, elements: Sequence[str], *, force: bool
+) -> dict[str, dict[str, float]]:
+    """Effect of each source of error on the contents, as a share of them."""
+    values = material.element_values(force_digestion=force)
+    return {
+        source: {
+            e: float(g) / values[e].mass_fraction
+            for e, g in zip(elements, effect, strict=True)
+            if g and values[e].mass_fraction
+        }
+        for source, effect in error_effects(material, elements, force_digestion=force).items()
+    }
+
+
+def _shared_errors(standards: Sequence[_Standard], elements: Sequence[str]) -> FloatArray:
+    """Covariance of ln k by errors that several standards share, such as a reagent's purity: no number averages them.
+
+    Cov(ln k_i, ln k_j) = Σ_s ḡ_si ḡ_sj, ḡ mean relative effect of source s on an element in the standards that hold it
+    """
+    counts = Counter(source for standard in standards for source in standard.relative_effect)
+    shared = [source for source, n in counts.items() if n > 1]
+    effect = np.zeros((len(shared), len(elements)))
+    for j, element in enumerate(elements):
+        holding = [s for s in standards if s.content.get(element, (0.0, 0.0))[0] > 0.0]
+        for m, source in enumerate(shared):
+            effect[m, j] = np.mean([s.relative_effect.get(source, {}).get(element, 0.0) for s in holding])
+    return np.asarray(effect.T @ effect)
 
 
 def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) -> Calibration:
@@ -157,6 +191,10 @@ def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) 
             lesson = lessons[region.name]
             if region.name == other.name:
                 covariance[i, j] = lesson.covariance[lesson.groups.index(group), lesson.groups.index(neighbour)]
+    own = np.diag(covariance).copy()
+    covariance += _shared_errors(standards, list(places))
+    # A blank shares nothing with them: its covariance with ln k stays, and their correlation falls.
+    blank_correlation = np.array([row.blank_correlation for row in rows]) * np.sqrt(own / np.diag(covariance))
     points = tuple(
         _point(standard, element, group_key(*place), row)
         for (element, place), row in zip(places.items(), rows, strict=True)
@@ -170,7 +208,7 @@ def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) 
         covariance=covariance,
         blank=np.array([row.blank for row in rows]),
         blank_uncertainty=np.array([row.blank_uncertainty for row in rows]),
-        blank_correlation=np.array([row.blank_correlation for row in rows]),
+        blank_correlation=blank_correlation,
         relative_scatter=np.array([row.relative_scatter for row in rows]),
         absolute_scatter=np.array([row.absolute_scatter for row in rows]),
         points=points,
