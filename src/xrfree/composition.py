@@ -72,6 +72,8 @@ class Composition(Shown):
         """Composition from a mapping of formula to mass fraction; oxides are taken apart.
 
         w(element) = Σ_formulas w(formula) f(element in formula)
+
+        contents : kg/kg by formula or element.
         """
         total: dict[str, float] = {}
         for formula, content in contents.items():

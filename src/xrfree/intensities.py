@@ -178,7 +178,7 @@ class TwoThetaScan:
 
     @property
     def energy_kev(self) -> NDArray[np.float64] | None:
-        """Photon energy at each angle in first order, E = h c / (2d sin θ), keV; None without 2d."""
+        """Photon energy at each angle in first order, E = h c / (2d sin θ), keV, shape (n,); None without 2d."""
         if self.crystal_2d_cm is None:
             return None
         return np.asarray(_HC_KEV_CM / (self.crystal_2d_cm * np.sin(0.5 * self.two_theta_rad)))

@@ -417,7 +417,11 @@ def region_settings(
     *,
     first: bool,
 ) -> FitSettings:
-    """Priors of one region: response terms, and accompanying areas as the present composition predicts them."""
+    """Priors of one region: response terms, and accompanying areas as the present composition predicts them.
+
+    seen : mass fractions (kg/kg of the specimen) by element; expected : templates of the region's groups.
+    first : whether nothing was fitted before, so that predictions are worth less.
+    """
     response = prepared.instrument.responses[region.condition]
     priors = {
         "escape": Prior(mean=0.0, sigma=response.escape_relative_uncertainty),
@@ -760,7 +764,7 @@ def verdicts_of_contents(
 ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     """What the mass fractions of one specimen may be used for, by fits, decision limits and the calibration's ranges.
 
-    w, decision : kg/kg of the specimen, shape (n,); areas : of all regions.
+    w, decision : kg/kg of the specimen, shape (n,); areas : of all regions. dilution : kg of specimen per kg of sample.
     """
     by_region = {a.region: a for a in areas}
     regions = [region for region, _ in quantified_groups(prepared.method).values()]
@@ -782,7 +786,7 @@ def verdicts_of_contents(
 
 
 def verdict_of_content(content: float, decision: float, areas: NetAreas) -> tuple[Verdict, str]:
-    """What a mass fraction may be used for, and why not for more."""
+    """What a mass fraction may be used for, and why not for more; content and decision limit in the same unit."""
     if areas.verdict is not FitVerdict.GOOD:
         return Verdict.DOUBTFUL, f"{areas.verdict}: {areas.reason}"
     if content <= decision:

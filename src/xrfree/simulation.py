@@ -49,7 +49,7 @@ def simulate(
 
     n_k ~ Poisson(m_k), m of `expected_counts`
 
-    seed : of the random numbers; the same seed gives the same spectrum.
+    contents : kg/kg by element or formula. seed : of the random numbers; the same seed gives the same spectrum.
     The other parameters are those of `expected_counts`.
     """
     expected = expected_counts(
@@ -82,6 +82,8 @@ def at_rate(
     n_channels: int = 2048,
 ) -> Instrument:
     """The instrument with the tube current at which a specimen gives so many counts per second in all channels.
+
+    contents : kg/kg by element or formula.
 
     Raises DomainError for a rate that is not above 0.
     """
@@ -160,7 +162,7 @@ def expected_parts(
     groups: Sequence[str] | None = None,
     n_channels: int = 2048,
 ) -> ExpectedParts:
-    """Lines and scattered light apart; parameters and errors are those of `expected_counts`."""
+    """Lines and scattered light apart; contents in kg/kg, and parameters and errors are those of `expected_counts`."""
     if condition not in instrument.conditions:
         known = ", ".join(instrument.conditions)
         raise DomainError(f"instrument {instrument.name} has no condition '{condition}'; it has {known}")

@@ -129,7 +129,7 @@ SPEAKERS = {
     "quality/duplicates.py": ("accept",),
     "quality/peak.py": ("k_alpha",),
     "quality/charts.py": ("__post_init__", "centre_from_history"),
-    "fit/region.py": ("verdict_of", "too_fast"),
+    "fit/region.py": ("verdict_of", "too_fast", "too_few"),
     "fit/residual.py": ("explain", "structure"),
     "fit/solve.py": ("in_words", "_scaled", "_dependent"),
     "plausibility.py": ("saturation_notes", "full_channel_note"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from runpy import run_path
@@ -53,6 +54,36 @@ def test_every_public_name_is_described(module):
         if _has_arrays(node) and "shape" not in text:
             gaps.append(f"{place}: does not say the shapes of its arrays")
     assert not gaps, "\n".join(gaps)
+
+
+UNIT = re.compile("_(kev|s|rad|cm|in|g_cm2|g_cm3|kv|per_s|fraction|fractions|counts)$")
+"""Ends of names that say the unit."""
+
+
+def _numbers(function: ast.FunctionDef) -> list[str]:
+    """Arguments that hold numbers with a unit, or without one."""
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    return [a.arg for a in arguments if a.annotation and re.search(r"\bfloat\b|Array", ast.unparse(a.annotation))]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_number_says_what_it_is(module):
+    """By the unit in its name, or by a word in the docstring."""
+    gaps = [
+        f"{place}: {name}"
+        for place, node in _definitions(module)
+        if isinstance(node, ast.FunctionDef)
+        for name in _numbers(node)
+        if not UNIT.search(name) and not re.search(rf"\b{name}\b", ast.get_docstring(node) or "")
+    ]
+    assert not gaps, "\n".join(gaps)
+
+
+def test_the_reference_shows_every_public_name():
+    import xrfree
+
+    modules = {getattr(getattr(xrfree, name), "__module__", f"xrfree.{name}") for name in xrfree.__all__}
+    assert modules - set(MODULES) == set()
 
 
 def test_the_walk_finds_what_is_there():

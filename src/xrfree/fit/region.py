@@ -131,7 +131,7 @@ def solved_where_determined(attempt: Callable[[frozenset[str]], Solution]) -> tu
 
 
 def too_few(counts: float) -> str:
-    """Why a spectrum is not fitted that holds next to nothing."""
+    """Why a spectrum is not fitted that holds next to nothing; counts : in the fitted range."""
     return (
         f"{counts:.0f} counts in the fitted range, at least {FEWEST_COUNTS} are needed. "
         "Measure longer, or check tube and shutter."
@@ -226,7 +226,10 @@ def _missing(model: SpectrumModel, curve: FitCurve) -> tuple[UnmodelledLine, ...
 
 
 def curve_of(model: SpectrumModel, values: Mapping[str, float], expected: FloatArray, lines: FloatArray) -> FitCurve:
-    """The fitted spectrum for people to look at; expected, lines : counts in the fitted channels."""
+    """The fitted spectrum for people to look at.
+
+    values : parameters by name. expected, lines : counts in the fitted channels, shape (n_fitted,).
+    """
     centre = 0.5 * (model.edges(values)[1:] + model.edges(values)[:-1])
     return FitCurve(
         energy_kev=centre[model.inside], counts=model.counts, expected=expected, background=expected - lines
@@ -242,7 +245,7 @@ def saturation_of(model: SpectrumModel) -> str:
 
 
 def too_fast(survival: float) -> str:
-    """What is wrong with a spectrum of which pile-up leaves only so much in its lines."""
+    """What is wrong with a spectrum of which pile-up leaves only so much in its lines; survival : 0 to 1."""
     return (
         f"pile-up takes {100.0 * (1.0 - survival):.0f} % of the counts out of their lines, more than can be corrected; "
         "lower the tube current"
@@ -258,7 +261,10 @@ def verdict_of(
     saturation: str = "",
     undetermined: Undetermined = DETERMINED,
 ) -> tuple[FitVerdict, str]:
-    """First of the reasons that applies."""
+    """First of the reasons that applies: the verdict, and a sentence for a technician.
+
+    values : parameters by name. reduced_deviance : deviance per degree of freedom. saturation : why counts are missing.
+    """
     if undetermined.parameters:
         return FitVerdict.NOT_DETERMINED, "; ".join(undetermined.reasons)
     if saturation:

@@ -43,7 +43,7 @@ class Verdict:
 
 
 def critical_value(n_tests: int, *, false_alarm: float) -> float:
-    """|z| that the largest of n exceeds with this probability at most if nothing is wrong (Šidák)."""
+    """|z| that the largest of n exceeds with the probability `false_alarm` at most if nothing is wrong (Šidák)."""
     each = 1.0 - (1.0 - false_alarm) ** (1.0 / max(n_tests, 1))
     return float(norm.isf(each / 2.0))
 

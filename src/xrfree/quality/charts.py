@@ -216,7 +216,10 @@ CHARTS: Mapping[str, Callable[[ArrayLike, Centre], Chart]] = {"shewhart": shewha
 
 
 def cusum_sums(z: ArrayLike, *, allowance: float) -> tuple[FloatArray, FloatArray]:
-    """Upward and downward sums of standardised values, shape (n,) each."""
+    """Upward and downward sums of standardised values, shape (n,) each.
+
+    z : values in standard deviations from the centre, shape (n,). allowance : taken off each step, in the same unit.
+    """
     series = _finite(z)
     up, down = np.zeros(series.size), np.zeros(series.size)
     high = low = 0.0

@@ -46,6 +46,8 @@ def detection_limit(
 
     y# = y* + k(1-β) u(y#)                                                                       ISO 11929-1, 8.3
 
+    false_positive_risk, false_negative_risk : α of the decision limit y*, and β, 0 to 1.
+
     Raises DomainError where the uncertainty grows so fast with the content that there is no such content.
     """
     decision = decision_limit(uncertainty, false_positive_risk=false_positive_risk)
