@@ -99,14 +99,17 @@ class Processes:
                             lost.append(block)
                     if not on_the_way:
                         return lost
-                    for future in wait(on_the_way, return_when=FIRST_COMPLETED).done:
+                    done = wait(on_the_way, return_when=FIRST_COMPLETED).done
+                    while done:
+                        future = done.pop()
                         block = on_the_way.pop(future)
                         try:
-                            answer = future.result()
+                            pairs = blocks.answered(block, future.result())
                         except BrokenProcessPool:
                             lost.append(block)
                             continue
-                        yield from blocks.answered(block, answer)
+                        del future, block  # what was packed is not needed while results are recorded
+                        yield from pairs
             except BaseException:  # interrupted: do not wait for what nobody will read
                 pool.shutdown(wait=False, cancel_futures=True)
                 for child in multiprocessing.active_children():
@@ -147,7 +150,7 @@ class Blocks:
         groups = list(islice(self._groups, self._size))
         return Block.of(groups) if groups else None
 
-    def answered(self, block: Block, answer: bytes) -> Iterator[tuple[Any, Any]]:
+    def answered(self, block: Block, answer: bytes) -> list[tuple[Any, Any]]:
         """Keys of a block with their results, from what `call_block` returned."""
         n = len(block.keys)
         try:
@@ -155,8 +158,7 @@ class Blocks:
         except Exception as error:  # the result could not travel
             seconds, results = 0.0, [[foreseen(error)] * len(keys) for keys in block.keys]
         self._size = max(1, min(LARGEST_BLOCK, 2 * self._size, int(BLOCK_S * n / max(seconds, 1e-6))))
-        for keys, found in zip(block.keys, results, strict=True):
-            yield from zip(keys, found, strict=True)
+        return [pair for keys, found in zip(block.keys, results, strict=True) for pair in zip(keys, found, strict=True)]
 
 
 def _second_try(call: bytes, block: Block) -> Iterator[tuple[Any, Any]]:
