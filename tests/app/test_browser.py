@@ -355,12 +355,15 @@ def test_chinese_pages_show_no_english_words(visitor, bench, assayed):
 def test_the_bench_is_worked_with_the_keyboard_alone(visitor, bench, assayed):
     page = visitor.page
 
-    def tab_until(what: str, *, most: int = 40) -> None:
+    def tab_until(what: str, *, most: int = 40, key: str = "Tab") -> None:
         for _ in range(most):
-            page.keyboard.press("Tab")
+            page.keyboard.press(key)
             if what in page.evaluate("document.activeElement.outerHTML.slice(0, 400)"):
                 return
         pytest.fail(f"the keyboard does not reach {what}")
+
+    def tab_back_until(what: str) -> None:
+        tab_until(what, key="Shift+Tab")
 
     page.goto(bench.address)
     tab_until("skip", most=1)
@@ -370,6 +373,12 @@ def test_the_bench_is_worked_with_the_keyboard_alone(visitor, bench, assayed):
     page.wait_for_selector("#results td a")
     tab_until(">laterite-low<")
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+    tab_back_until("Nb, %")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#results tbody tr:last-child:has-text('laterite-high')")
+    names = [text.strip() for text in page.locator("#results tbody td:first-child").all_inner_texts()]
+    assert names == [SCRIPT, "laterite-low", "laterite-middle", "laterite-high"]  # by content of Nb
+    tab_until(">laterite-low<")
     assert float(outline.removesuffix("px")) >= 2
     page.keyboard.press("Enter")
     page.wait_for_selector(".budget-picture img")

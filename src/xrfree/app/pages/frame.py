@@ -37,6 +37,10 @@ _CELL = r"""
 </q-td>
 """
 """A cell with a link, with a verdict, or with text; the browser shows all of them as text, never as HTML."""
+_HEAD = r"""
+<q-th :props="props" scope="col" tabindex="0" @keydown.enter="props.sort(props.col.name)">{{ props.col.label }}</q-th>
+"""
+"""A heading that sorts by click or Enter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,7 @@ def table(
         columns=[_column(*column) for column in columns], rows=list(rows), row_key=key, pagination=page or None
     )
     made.add_slot("body-cell", _CELL)
+    made.add_slot("header-cell", _HEAD)
     made.classes("bench-table").props("flat bordered dense")
     if name:
         made.props["aria-label"] = name
