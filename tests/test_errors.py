@@ -31,6 +31,12 @@ def test_every_error_has_the_one_root() -> None:
     assert all(issubclass(kind, XrfreeError) for kind in own)
 
 
+def test_file_error_is_short_whatever_the_file_holds() -> None:
+    error = SpectrumFileError("a.txt", found="1" * 100_000, remedy="Export again")
+    assert len(str(error)) < 700
+    assert str(error).endswith("1.... Export again.") or str(error).endswith("1. Export again.")
+
+
 @pytest.mark.parametrize("mark", ["\n", "\r\n", "\x0b", "\x85", "\u2028"])
 def test_file_error_is_one_line_whatever_the_file_holds(mark: str) -> None:
     error = SpectrumFileError("a.txt", place="line 2", found=f"ore 17{mark}ore 18: no line", remedy="Export again")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_LONGEST_FOUND = 640
+
 
 class XrfreeError(Exception):
     """Root of all errors that xrfree raises on purpose."""
@@ -26,7 +28,7 @@ class InputFileError(XrfreeError):
     def __init__(self, path: Path | str, *, place: str = "", found: str, remedy: str) -> None:
         self.path = Path(path)
         self.place = place
-        self.found = found = " ".join(found.splitlines())
+        self.found = found = _short(" ".join(found.splitlines()))
         self.remedy = remedy
         where = f"{self.path.name} {place}".rstrip()
         super().__init__(f"{where}: {found.rstrip('.')}. {remedy.rstrip('.')}.")
@@ -34,6 +36,11 @@ class InputFileError(XrfreeError):
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         """Keep the four parts when the error travels between processes."""
         return (_rebuild_input_file_error, (type(self), self.path, self.place, self.found, self.remedy))
+
+
+def _short(found: str) -> str:
+    """Eight lines of a terminal are read; what a damaged file holds may be longer than that."""
+    return found if len(found) <= _LONGEST_FOUND else f"{found[: _LONGEST_FOUND - 3]}..."
 
 
 def _rebuild_input_file_error(

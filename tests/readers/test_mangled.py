@@ -4,6 +4,7 @@
 """
 
 import random
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_only_our_errors_come_out(tmp_path: Path, reader: str) -> None:
         for number in range(100):
             assert_read_or_refused(reader, tmp_path / file, mutated(content, random.Random(f"{file} {number}")))
     assert {path.name for path in tmp_path.iterdir()} == set(FILES[reader])
+
+
+@pytest.mark.parametrize("reader", sorted(FILES))
+def test_long_runs_of_a_byte_are_told_in_time(tmp_path: Path, reader: str) -> None:
+    """Some patterns took the square of the length of a line, and a minute for one of 100 000 letters or digits."""
+    for file, content in FILES[reader].items():
+        starts = [0, *(place + 1 for place, byte in enumerate(content) if byte == ord("\n"))]
+        for piece in (b"a", b"A", b"1", b" ", b"a ", b","):
+            place = random.Random(f"{reader} {file} {piece!r}").choice(starts)
+            for at in (place, min(place + 3, len(content)), len(content)):
+                start = time.process_time()
+                swollen = content[:at] + piece * (100_000 // len(piece)) + content[at:]
+                assert_read_or_refused(reader, tmp_path / file, swollen)
+                assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize("reader", sorted(FILES))

@@ -11,7 +11,7 @@ _PERIODS = (
 )
 SYMBOLS = tuple(" ".join(_PERIODS).split())
 _KNOWN = frozenset(SYMBOLS)
-_FORMULA = re.compile(r"(?:[A-Z][a-z]?[0-9]*\.?[0-9]*)+")
+_FORMULA = re.compile(r"(?:[A-Z][a-z]?[0-9]*(?:\.[0-9]*)?)+")
 _PART = re.compile(r"([A-Z][a-z]?)")
 
 

@@ -31,7 +31,8 @@ _BYTE_ORDER_MARKS = (
 )
 _PLAIN_BYTES = bytes([9, 10, 12, 13, *range(32, 127)])
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Patterns of the readers find out in linear time that a text does not fit, however long it is.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DIGITS = b"0123456789"
 _ZERO = np.uint8(ord("0"))
 _NUMERIC_BYTES = _DIGITS + b".+-eE \n"

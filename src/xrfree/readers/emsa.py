@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 _SPECTRUM = re.compile(r"^#SPECTRUM(?![A-Za-z0-9]).*(?:\n|\Z)", re.MULTILINE)
 _END = re.compile(r"^#ENDOFDATA(?![A-Za-z0-9]).*(?:\n|\Z)", re.MULTILINE)
-_STANDARD_KEY = re.compile(r"([A-Z]+)[ -]*([A-Za-z]*)")
+_STANDARD_KEY = re.compile(r"([A-Z]+)(?:[ -]+([A-Za-z]*))?")
 _SHORT_UNITS = {"seconds": "s", "second": "s"}
+_LONGEST_VALUE = 100  # a number and its unit
 _VALUE_UNIT = re.compile(r"(\S+)(?: *([A-Za-z]+))?")
 _OTHER_SIGNALS = {
     "ELS": "electron energy loss",
@@ -137,7 +138,7 @@ def _item(path: Path, line: str, line_number: int) -> HeaderItem:
 def _name_and_unit(key: str) -> tuple[str, str]:
     """Name and unit of a key: ("LIVETIME", "s") of "LIVETIME -s"; makers' keys keep their mark "#"."""
     match = _STANDARD_KEY.fullmatch(key.upper())
-    return (match[1], match[2]) if match is not None and not key.startswith("#") else (key, "")
+    return (match[1], match[2] or "") if match is not None and not key.startswith("#") else (key, "")
 
 
 def _refuse_other_signal(parts: _File) -> None:
@@ -280,7 +281,8 @@ def _quantity(parts: _File, key: str, units: set[str], detector: int, n_detector
     values = [part.strip() for part in text.split(",")]
     if len(values) not in {1, n_detectors}:
         raise _bad_quantity(parts, item, f"one number or {n_detectors}, one per detector")
-    match = _VALUE_UNIT.fullmatch(values[detector if len(values) > 1 else 0])
+    own = values[detector if len(values) > 1 else 0]
+    match = _VALUE_UNIT.fullmatch(own) if len(own) <= _LONGEST_VALUE else None
     value = number(match[1]) if match is not None else None
     named = (_name_and_unit(item.key)[1], match[2] if match is not None else "", note.partition(" ")[0])
     said = {_SHORT_UNITS.get(unit.lower(), unit.lower()) for unit in named if unit}

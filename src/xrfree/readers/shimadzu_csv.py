@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from xrfree.readers.profile import ReaderProfile
 
 _MARK = re.compile(r'^"?(?:Mesurement|Measurement) Condition|^"?Channel_info_start', re.MULTILINE)
-_KEY_VALUE = re.compile(r"([A-Za-z][A-Za-z ]*?)\s*:\s*(.*)")
-_PAIR = re.compile(r"([A-Za-z][A-Za-z.]*)\s*:\s*(.*?)(?=\s{2,}[A-Z]|$)")
+_KEY_VALUE = re.compile(r"([A-Za-z][A-Za-z \t]*):\s*(.*)")
+_PAIR = re.compile(r"(?<![A-Za-z.])([A-Za-z][A-Za-z.]*)\s*:\s*(.*?)(?=\s\s[A-Z]|$)")
 _RANGE = re.compile(r"([-+0-9.eE]+) - ([-+0-9.eE]+)")
 _CONDITION = re.compile(
     r"(?P<channel>\S+)\s+(?P<anode>[A-Z][a-z]?)\s+(?P<kv>[0-9.]+)\s+(?P<ua>[0-9.]+)(?:-Auto|-Fix)?\s+"
@@ -81,7 +81,7 @@ def _items(lines: list[str]) -> list[HeaderItem]:
         elif len(pairs) > 1 and line.count(" : ") > 1:
             items += [HeaderItem(key, value.strip(), line_number) for key, value in pairs]
         elif match is not None:
-            items.append(HeaderItem(match[1], match[2], line_number))
+            items.append(HeaderItem(match[1].strip(), match[2], line_number))
     return items
 
 
