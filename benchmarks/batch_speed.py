@@ -31,6 +31,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Event, Thread
 
@@ -207,13 +208,23 @@ def write_folder(folder: Path, measurements: Iterable[Measurement]) -> None:
         (folder / f"{measurement.specimen}.csv").write_text(f"{head}{rows}\n", encoding="utf-8")
 
 
-def chain(folder: Path, spectra: int, files: int, jobs: int) -> dict[str, float]:
-    """The whole chain, from files to ledger and table."""
+def write_inputs(folder: Path, spectra: int, files: int) -> None:
+    """A stack, a folder, and a small stack to begin with."""
     task = _chain_task()
     write_hdf5(folder / "core.h5", core(task, spectra))
     write_folder(folder / "csv", core(task, files))
-    warm = replace(task, procedure="warm")
     write_hdf5(folder / "warm.h5", core(task, 64, places=2))
+
+
+def chain(folder: Path, spectra: int, files: int, jobs: int) -> dict[str, float]:
+    """The whole chain, from files to ledger and table."""
+    # In a process of its own: what the simulation needs is no part of a batch.
+    writer = get_context("spawn").Process(target=write_inputs, args=(folder, spectra, files))
+    writer.start()
+    writer.join()
+    assert writer.exitcode == 0, "the spectra could not be simulated"
+    task = _chain_task()
+    warm = replace(task, procedure="warm")
     _run([folder / "warm.h5"], warm, folder / "warm.sqlite", _crew(jobs))
     figures = {}
     watch = Watch()
