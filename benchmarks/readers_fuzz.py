@@ -89,7 +89,7 @@ class Guard:
             return not writes and not (isinstance(mode, str) and set(mode) & set("wax+")) and self._readable(name)
         if event in {"os.listdir", "os.scandir"}:  # how Python finds its modules
             return self._readable(arguments[0])
-        return not event.startswith(FORBIDDEN_EVENTS) or _starts_our_helper(event, arguments)
+        return not event.startswith(FORBIDDEN_EVENTS) or _is_our_helper(event)
 
     def _readable(self, name: object) -> bool:
         path = os.path.abspath(os.fsdecode(name))  # type: ignore[arg-type]  # noqa: PTH100  no look at the disk
@@ -99,9 +99,12 @@ class Guard:
 PYTHON_FOLDERS = tuple({os.path.realpath(name) for name in (sys.prefix, sys.base_prefix, ROOT / "src")} | {sys.prefix})
 
 
-def _starts_our_helper(event: str, arguments: tuple[Any, ...]) -> bool:
-    """The process for a library is started once more where the system has ended it."""
-    return event in {"subprocess.Popen", "os.posix_spawn"} and "_library_helper" in str(arguments)
+def _is_our_helper(event: str) -> bool:
+    """The process for a library is started, and ended where it does not answer, by its own module alone."""
+    frame = sys._getframe(1) if event in {"subprocess.Popen", "os.posix_spawn", "os.kill"} else None
+    while frame is not None and not frame.f_code.co_filename.endswith("_library_helper.py"):
+        frame = frame.f_back
+    return frame is not None
 
 
 @dataclass
