@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from math import sqrt
 from types import MappingProxyType
 
@@ -35,6 +36,7 @@ class Background(StrEnum):
     SNIP = "snip"
 
 
+@cache
 def split_group(group: str) -> tuple[str, str]:
     """Element and series of a line group: "La L" -> ("La", "L")."""
     element, _, series = group.partition(" ")

@@ -40,6 +40,7 @@ def element_symbol(z: int) -> str:
     return str(xraylib.AtomicNumberToSymbol(z))
 
 
+@cache
 def atomic_number(symbol: str) -> int:
     """Atomic number of an element symbol ("Nd" -> 60)."""
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ def assay_data(assay: Assay) -> dict[str, Any]:
         "composition": [list(assay.composition.elements), assay.composition.mass_fraction.tolist()],
         "areas": [_areas_data(areas) for areas in assay.areas],
         "iterations": int(assay.iterations),
-        "recipe": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(assay.recipe).items()},
+        "recipe": {f.name: _listed(getattr(assay.recipe, f.name)) for f in fields(assay.recipe)},
     }
 
 
@@ -66,6 +66,10 @@ def assay_of(data: Mapping[str, Any], *, with_areas: bool = True) -> Assay:
         areas=tuple(_areas_of(areas) for areas in data["areas"]) if with_areas else (),
         recipe=Recipe(**recipe),
     )
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _quantified(data: Mapping[str, Any]) -> FloatArray:

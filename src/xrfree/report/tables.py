@@ -105,28 +105,26 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def assay_rows(assay: Assay) -> list[tuple[str, ...]]:
     """Rows of one assay in the order of `ASSAY_COLUMNS`."""
-    u, expanded = assay.standard_uncertainty, assay.expanded_uncertainty
     recipe = assay.recipe
-    return [
-        (
-            assay.specimen,
-            component,
-            _digits(assay.mass_fraction[i]),
-            _digits(u[i]),
-            _digits(expanded[i]),
-            _digits(assay.coverage_factor),
-            _digits(assay.decision_limit[i]),
-            _digits(assay.detection_limit[i]),
-            str(assay.verdicts[i]),
-            assay.reasons[i],
-            " ".join(recipe.source_sha256),
-            recipe.method_sha256,
-            recipe.calibration_sha256,
-            recipe.software_version,
-            recipe.calibration_status,
-        )
-        for i, component in enumerate(assay.components)
-    ]
+    origin = (
+        " ".join(recipe.source_sha256),
+        recipe.method_sha256,
+        recipe.calibration_sha256,
+        recipe.software_version,
+        recipe.calibration_status,
+    )
+    columns = (
+        assay.components,
+        _digits(assay.mass_fraction),
+        _digits(assay.standard_uncertainty),
+        _digits(assay.expanded_uncertainty),
+        [repr(float(assay.coverage_factor))] * len(assay.components),
+        _digits(assay.decision_limit),
+        _digits(assay.detection_limit),
+        map(str, assay.verdicts),
+        assay.reasons,
+    )
+    return [(assay.specimen, *cells, *origin) for cells in zip(*columns, strict=True)]
 
 
 # Spreadsheets take the wide forms of East Asian keyboards for the same signs.
@@ -142,8 +140,9 @@ def safe_cell(text: str) -> str:
     return f"'{text}" if dangerous else text
 
 
-def _digits(value: float) -> str:
-    return repr(float(value))
+def _digits(values: NDArray[np.float64]) -> list[str]:
+    """All digits of each."""
+    return list(map(repr, values.tolist()))
 
 
 def assay_document(assay: Assay) -> dict[str, Any]:
