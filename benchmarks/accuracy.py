@@ -351,17 +351,7 @@ def unknown_results(folder: Path, assays: Sequence[Row]) -> list[Result]:
         if name not in unknown or analyte not in ANALYTES:
             continue
         component = f"ore:{analyte}" if unknown[name] == "beads" else analyte
-        results.append(
-            Result(
-                specimen=name,
-                form=unknown[name],
-                analyte=analyte,
-                found=float(row["mass_fraction"]),
-                uncertainty=float(row["standard_uncertainty"]),
-                true=truth[name, component],
-                limit=0.0 if analyte == "Nb" else limits[name, analyte],
-            )
-        )
+        results.append(result_of(row, unknown[name], truth[name, component], limits))
     missing = sorted(set(unknown) - {result.specimen for result in results})
     if missing:
         raise ChainError(f"not assayed: {', '.join(missing)}; OUT/*/refused.csv says why")
@@ -381,19 +371,25 @@ def standard_results(folder: Path, left_out: Sequence[Row]) -> list[Result]:
             continue
         stated = certified[name, analyte]
         value, expanded, k = (float(stated[c]) for c in ("mass_fraction", "expanded_uncertainty", "coverage_factor"))
-        results.append(
-            Result(
-                specimen=name,
-                form=standard[name],
-                analyte=analyte,
-                found=float(row["mass_fraction"]),
-                uncertainty=float(row["standard_uncertainty"]),
-                true=value,
-                limit=0.0 if analyte == "Nb" else limits[name, analyte],
-                certificate=expanded / k / value,
-            )
-        )
+        results.append(result_of(row, standard[name], value, limits, certificate=expanded / k / value))
     return results
+
+
+def result_of(
+    row: Row, form: str, true: float, limits: Mapping[tuple[str, str], float], *, certificate: float = 0.0
+) -> Result:
+    """One row of assays.csv beside what is true, or certified; niobium's counting limit is nothing."""
+    name, analyte = row["specimen"], row["component"]
+    return Result(
+        specimen=name,
+        form=form,
+        analyte=analyte,
+        found=float(row["mass_fraction"]),
+        uncertainty=float(row["standard_uncertainty"]),
+        true=true,
+        limit=0.0 if analyte == "Nb" else limits[name, analyte],
+        certificate=certificate,
+    )
 
 
 def keyed(path: Path, column: str) -> dict[tuple[str, str], float]:
@@ -459,6 +455,13 @@ def environment() -> dict[str, str]:
     }
 
 
+def write_figures(path: Path | None, figures: Mapping[str, float]) -> None:
+    """Write figures, and what they were made with; nothing where no file was asked for."""
+    if path is not None:
+        text = json.dumps({"figures": dict(figures), "environment": environment()}, indent=1)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
 def score(folder: Path, assays: Sequence[Row], left_out: Sequence[Row]) -> dict[str, float]:
     """Print the tables; return the figures over all unknowns, and those of the standards left out."""
     results = unknown_results(folder, assays)
@@ -508,9 +511,7 @@ def main() -> int:
     except ChainError as problem:
         print(problem, file=sys.stderr)
         return 1
-    if given.json is not None:
-        text = json.dumps({"figures": figures, "environment": environment()}, indent=1)
-        given.json.write_text(text + "\n", encoding="utf-8")
+    write_figures(given.json, figures)
     return 0
 
 

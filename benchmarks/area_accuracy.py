@@ -25,14 +25,13 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 import argparse
 import csv
 import gzip
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean, median
 
-from accuracy import Chain, chain_of, environment, rms
+from accuracy import Chain, chain_of, rms, write_figures
 
 from xrfree.areas import NetAreas
 from xrfree.batch.assaying import specimen_of
@@ -116,9 +115,7 @@ def main() -> int:
     figures: dict[str, float] = {}
     for form in chain.forms:
         figures |= score(form, fitted(chain, form), counts)
-    if given.json is not None:
-        text = json.dumps({"figures": figures, "environment": environment()}, indent=1)
-        given.json.write_text(text + "\n", encoding="utf-8")
+    write_figures(given.json, figures)
     return 0
 
 

@@ -41,7 +41,6 @@ from benchmarks.accuracy import (
     Chain,
     ChainError,
     Row,
-    environment,
     instrument_document,
     keyed,
     method_document,
@@ -49,6 +48,7 @@ from benchmarks.accuracy import (
     rms,
     with_absent_analytes,
     write_csv,
+    write_figures,
     write_toml,
 )
 
@@ -278,9 +278,7 @@ def main() -> int:
         )
     print(f"  counting part, quarter of the time over full time: {ratios['counting_ratio']:.3f} (2 expected)")
     print(f"  counting and background together: {ratios['repeating_ratio']:.3f}")
-    if given.json is not None:
-        text = json.dumps({"figures": figures, "environment": environment()}, indent=1)
-        given.json.write_text(text + "\n", encoding="utf-8")
+    write_figures(given.json, figures)
     return 0
 
 

@@ -40,6 +40,7 @@ from xrfree.quantification import (
     contributions,
     limits,
     moved_specimens,
+    parts_of_fit,
     quantified_groups,
     rate_slopes,
     recipe_of,
@@ -564,12 +565,9 @@ def _rate_covariances(block: _Block, fits: dict[str, _Fitted]) -> dict[str, Floa
         index = [each.groups.index(groups[k][1]) for k in mine]
         here, there = np.ix_(range(n), mine, mine), np.ix_(range(n), index, index)
         per_count = (1.0 / (each.live_time_s * each.survival) ** 2)[:, None, None]
-        excess = np.maximum(each.reduced_deviance - 1.0, 0.0)[:, None, None]
-        found["counting"][here] = each.counting_covariance[there] * per_count
-        found["response"][here] = each.response_covariance[there] * per_count
-        rest = each.covariance - each.counting_covariance - each.response_covariance
-        found["background"][here] = rest[there] * per_count
-        found["misfit"][here] = each.covariance[there] * per_count * excess
+        parts = parts_of_fit(each.covariance, each.counting_covariance, each.response_covariance, each.reduced_deviance)
+        for part, covariance in parts.items():
+            found[part][here] = covariance[there] * per_count
     return found
 
 

@@ -543,12 +543,24 @@ def rate_covariances(fits: Sequence[RegionFit], method: Method) -> dict[str, Flo
         index = [areas.groups.index(groups[k][1]) for k in mine]
         here, there = np.ix_(mine, mine), np.ix_(index, index)
         per_count = 1.0 / (areas.live_time_s * areas.survival) ** 2
-        found["counting"][here] = areas.counting_covariance[there] * per_count
-        found["response"][here] = areas.response_covariance[there] * per_count
-        rest = areas.covariance - areas.counting_covariance - areas.response_covariance
-        found["background"][here] = rest[there] * per_count
-        found["misfit"][here] = areas.covariance[there] * max(areas.reduced_deviance - 1.0, 0.0) * per_count
+        parts = parts_of_fit(
+            areas.covariance, areas.counting_covariance, areas.response_covariance, np.array(areas.reduced_deviance)
+        )
+        for name, part in parts.items():
+            found[name][here] = part[there] * per_count
     return found
+
+
+def parts_of_fit(
+    covariance: FloatArray, counting: FloatArray, response: FloatArray, reduced_deviance: FloatArray
+) -> dict[str, FloatArray]:
+    """Covariance of areas by origin, counts², shape (..., n, n) each; see `rate_covariances`.
+
+    covariance, counting, response : of `NetAreas`, shape (..., n, n); reduced_deviance : shape (...).
+    """
+    excess = np.maximum(reduced_deviance - 1.0, 0.0)[..., None, None]
+    parts = (counting, covariance - counting - response, response, covariance * excess)
+    return dict(zip(PARTS_OF_FIT, parts, strict=True))
 
 
 def _largest_move(

@@ -134,10 +134,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH HYPHEN-MI
 
 def safe_cell(text: str) -> str:
     """Text that a spreadsheet shows and never computes: what looks like a formula gets an apostrophe in front."""
-    dangerous = text.lstrip(" ").startswith(
-        (*_FORMULA_STARTS, "\N{FULLWIDTH COMMERCIAL AT}", "\N{FULLWIDTH HYPHEN-MINUS}")
-    )
-    return f"'{text}" if dangerous else text
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text
 
 
 def _digits(values: NDArray[np.float64]) -> list[str]:
