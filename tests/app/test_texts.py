@@ -135,7 +135,7 @@ SPEAKERS = {
     "plausibility.py": ("saturation_notes", "full_channel_note"),
     "quantification.py": ("verdict_of_content", "matched_conditions"),
     "calibration.py": ("outside",),
-    "quality/validity.py": ("judged_in_range",),
+    "quality/validity.py": ("matrix_told",),
     "batch/assaying.py": ("specimen_of",),
     "batch/catalogue.py": ("_conflict", "_refuse_copy"),
     "batch/monitoring.py": ("recorded_series",),

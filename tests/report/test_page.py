@@ -55,6 +55,16 @@ def test_page_states_results_with_unit_uncertainty_and_verdict(make_assay):
     assert "End of report" in html
 
 
+def test_what_all_analytes_are_told_of_the_matrix_stands_once(make_assay):
+    sentence = "matrix outside the calibration: Fe is 0.62 kg/kg, above the range of the standards (0.23 to 0.49)"
+    reasons = (f"at or below the decision limit; {sentence}", *(sentence,) * 5, "poor fit")
+    html = report_html([make_assay(reasons=reasons)], [], created=NOON)
+    _tags(html)
+    assert html.count(sentence) == 1
+    assert "at or below the decision limit</span>" in html
+    assert "poor fit</span>" in html
+
+
 def test_hostile_names_are_shown_not_run(make_assay):
     recipe_changed = make_assay(HOSTILE, reasons=(HOSTILE,) * 7)
     refusal = Refusal(path=HOSTILE, specimen=HOSTILE, reason=HOSTILE)

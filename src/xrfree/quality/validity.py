@@ -12,6 +12,11 @@ MATRIX_ALLOWANCE = 3e-3
 from which the fundamental parameters carry an element's uncertainty to the others."""
 
 
+def matrix_told(sentences: str) -> str:
+    """What every analyte is told of the matrix, last in its reason."""
+    return f"matrix outside the calibration: {sentences}"
+
+
 def judged_in_range(
     verdicts: Sequence[Verdict],
     reasons: Sequence[str],
@@ -40,7 +45,7 @@ def judged_in_range(
     for element, verdict, reason in zip(contents, verdicts, reasons, strict=True):
         parts = [reason, outside.get(element, "")]
         if matrix and element in analytes:
-            parts.append(f"matrix outside the calibration: {matrix}")
+            parts.append(matrix_told(matrix))
         judged.append(Verdict.DOUBTFUL if element in outside else verdict)
         told.append("; ".join(part for part in parts if part))
     return tuple(judged), tuple(told)

@@ -276,7 +276,7 @@ def _refuse_misnamed(file: SpectrumBytes, named: SpectrumFormat) -> None:
     if named in FORMATS[:-1]:
         raise UnknownFormatError(
             file.path,
-            found=f"has the suffix of {named.name}, but starts with {file.content[:16]!r}, as such a file does not",
+            found=f"has the suffix of {named.name}, but starts with {file.content[:16]!r}, which such a file does not",
             remedy="The file is damaged, or of a format that xrfree does not know: export the spectrum again",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from xrfree.areas import FitVerdict, NetAreas
 from xrfree.assay import Assay, Recipe, Verdict
 from xrfree.composition import USUAL_OXIDES, element_fraction
 from xrfree.quality.gating import GateReport
+from xrfree.quality.validity import matrix_told
 from xrfree.report.budget import CONTRIBUTION_NAMES
 from xrfree.report.files import write_text
 from xrfree.report.gates import verdict_of_batch
@@ -77,6 +78,7 @@ class Specimen:
     anchor: str
     name: str
     basis: str
+    remark: str
     coverage_factor: str
     analytes: tuple[Row, ...]
     others: tuple[Row, ...]
@@ -227,10 +229,12 @@ def _summary(specimen: Specimen, analytes: Sequence[str]) -> tuple[Specimen, lis
 def _specimen(index: int, assay: Assay, units: dict[str, DisplayUnit]) -> Specimen:
     drawn = index < MOST_PLOTTED
     rows = [component_row(assay, i, units.get(c)) for i, c in enumerate(assay.components)]
+    rows, remark = _told_once(rows)
     return Specimen(
         anchor=f"specimen-{index + 1}",
         name=assay.specimen,
         basis=assay.basis,
+        remark=remark,
         coverage_factor=f"{assay.coverage_factor:g}",
         analytes=tuple(row for row in rows if row.component in assay.analytes),
         others=tuple(row for row in rows if row.component not in assay.analytes),
@@ -240,6 +244,14 @@ def _specimen(index: int, assay: Assay, units: dict[str, DisplayUnit]) -> Specim
         iterations=assay.iterations,
         plotted=drawn,
     )
+
+
+def _told_once(rows: Sequence[Row]) -> tuple[list[Row], str]:
+    """The rows without what all analytes are told of the matrix, and that; empty where there is nothing to tell."""
+    parts = [row.reason.partition(matrix_told("")) for row in rows]
+    remarks = dict.fromkeys(mark + matrix for _, mark, matrix in parts if mark)
+    kept = [replace(row, reason=own.removesuffix("; ")) for row, (own, _, _) in zip(rows, parts, strict=True)]
+    return kept, "; ".join(remarks)
 
 
 def component_row(assay: Assay, i: int, unit: DisplayUnit | None = None) -> Row:
