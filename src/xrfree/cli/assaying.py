@@ -95,7 +95,7 @@ def run(request: Request) -> int:
     materials = () if request.certificates is None else load_certificates(request.certificates)
     status = StatusFile(request.status)
     listed = _catalogue(request, status)
-    console.note_compilation()
+    console.compile_kernels()
     before = _before_the_batch(documents, listed)
     with open_ledger(request) as ledger:
         desk = prepare_desk(request, documents, ledger, most=len(listed.specimens))

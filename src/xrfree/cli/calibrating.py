@@ -71,7 +71,7 @@ def run(
     console.note_refusals(refusals)
     used = {measurement.specimen: materials[measurement.specimen] for measurement in usable}
     note_digestions(used.values(), set(documents.method.quantified_elements), forced=force_digestion)
-    console.note_compilation()
+    console.compile_kernels()
     with console.waiting(f"calibrating with {len(usable)} standards"):
         found = calibrate(
             {measurement.specimen: measurement for measurement in usable},
@@ -160,7 +160,7 @@ def run_instrument(
     _note_left_out(others, "not listed as pure compounds")
     usable, refusals = _usable(pure, inputs, lambda m: partly_matched(m, documents.method))
     console.note_refusals(refusals)
-    console.note_compilation()
+    console.compile_kernels()
     with console.waiting(f"calibrating the instrument with {len(usable)} compounds"):
         found = calibrate_instrument(
             {measurement.specimen: measurement for measurement in usable},

@@ -87,10 +87,10 @@ def waiting(what: str) -> Iterator[None]:
         yield
 
 
-def note_compilation() -> None:
-    """Say that a first run takes longer, unless compiled kernels lie on the disk already."""
-    from xrfree.kernels._kernel import lies_compiled
-    from xrfree.kernels.lineshape import add_lines
+def compile_kernels() -> None:
+    """Compile the numerical kernels if this has never been done here, and say so: it takes longer than expected."""
+    from xrfree.kernels import first_run
 
-    if not lies_compiled(add_lines):
+    if first_run.is_needed():
         note("First run: compiling the numerical kernels, once; this takes up to a minute.")
+        first_run.compile_all()

@@ -37,7 +37,7 @@ def run(request: Request) -> int:
     """Predict every choice, recommend a split of the time, print both."""
     instrument = _choices(load_instrument(request.instrument), request)
     name, entry = _entry(load_specimens(request.specimens), request)
-    console.note_compilation()
+    console.compile_kernels()
     with console.waiting("planning"):
         found = plan(
             known_contents(request.specimens, name, entry).contents,

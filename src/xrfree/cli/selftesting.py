@@ -15,7 +15,7 @@ from xrfree.selftest import record, run_cases
 
 def run(out: Path | None) -> int:
     """Run all cases; exit code 2 where one fails."""
-    console.note_compilation()
+    console.compile_kernels()
     start = time.perf_counter()
     with console.progress("testing") as progress:
         outcomes = run_cases(progress=progress)

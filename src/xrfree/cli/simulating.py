@@ -39,7 +39,7 @@ def run(request: Request) -> int:
     kind = output_kind(request.out, request.to)
     conditions = request.conditions or tuple(instrument.conditions)
     lengths = _lengths(instrument, conditions, one_length=kind == "hdf5")
-    console.note_compilation()
+    console.compile_kernels()
     with console.waiting("simulating"):
         measurements = [
             _measurement(name, known_contents(request.specimens, name, entry), instrument, lengths, request, number)

@@ -39,7 +39,7 @@ class Rhythm:
 def run(request: Request, rhythm: Rhythm) -> int:
     """Assay whatever comes into the folder, until interrupted."""
     documents = load_request(request)
-    console.note_compilation()
+    console.compile_kernels()
     with open_ledger(request) as ledger:
         desk = prepare_desk(request, documents, ledger, most=request.jobs or 1)
         watch = FolderWatch(

@@ -1,8 +1,9 @@
-"""The one decorator of all kernels.
+"""The decorators of all kernels.
 
-Lazy compilation (read-only arrays are accepted), cached on disk, without the interpreter's lock, IEEE division.
-No full `fastmath` and no `parallel`: results must not depend on NaN-blind algebra or on the number of threads. Sums
-that must use vector registers are `summing` kernels, whose order of addition is free; NaN and infinity pass through.
+Compilation when first called (read-only arrays are accepted) or by `first_run`, cached on disk, without the
+interpreter's lock, IEEE division. No full `fastmath` and no `parallel`: results must not depend on NaN-blind algebra or
+on the number of threads. Sums that must use vector registers are `summing` kernels, whose order of addition is free;
+NaN and infinity pass through.
 """
 
 from __future__ import annotations
@@ -10,18 +11,45 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+# Types of arguments: numbers, and arrays by their dimensions; R of arrays that must not be changed.
+F: Any = numba.float64
+F1, F2, F3 = F[::1], F[:, ::1], F[:, :, ::1]
+R1, R2, R3 = (numba.types.Array(F, n, "C", readonly=True) for n in (1, 2, 3))
+I: Any = numba.int64  # noqa: E741 - the letter of the type, like the others
+I1 = I[::1]
+B1: Any = numba.boolean[::1]
+
+ENTRIES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {}
+"""Kernels that are called from Python, by module, each with the types of its arguments."""
+
+
+def of(kind: Any, n: int) -> Any:
+    """The type of a tuple of n alike."""
+    return numba.types.UniTuple(kind, n)  # type: ignore[no-untyped-call]
+
 
 def kernel(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Compile `function` with the options of the house; its plain Python form stays at `.py_func`."""
     compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return cast("Callable[Parameters, Result]", compiled)
+
+
+def entry(*types: Any) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """`kernel` that is called from Python with arguments of these types; a first run compiles it for them."""
+
+    def noted(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        compiled = kernel(function)
+        ENTRIES.setdefault(function.__module__, []).append((compiled, types))
+        return compiled
+
+    return noted
 
 
 def summing(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

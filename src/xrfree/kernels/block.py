@@ -13,7 +13,7 @@ from math import isnan, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.kernels._kernel import kernel, summing
+from xrfree.kernels._kernel import B1, F1, F2, F3, I1, F, I, entry, kernel, summing
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -417,7 +417,7 @@ def _with_priors(
             gradient[i, s] -= precision[i, j] * (values[j] - mean[j])
 
 
-@kernel
+@entry(F2, F2, F3, F3, F1, F1, F2, F2, F1, F3, I1, I1, F1, F1, I1, I1, F1, I, I1, F1, F1, F1, F2, B1, F1, I1, F, I)
 def fit_block(
     values: FloatArray,
     sigma: FloatArray,
@@ -570,7 +570,7 @@ def fit_block(
     _of_areas_alone(counting, own, information, scale)
 
 
-@kernel
+@entry(F2, F2, F3, F3, F2, F1, F2, F2, F2, F2, I1, I1, F1, F2, I1, F, I)
 def fit_linear_block(
     values: FloatArray,
     sigma: FloatArray,

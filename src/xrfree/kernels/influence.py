@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.kernels._kernel import kernel
+from xrfree.kernels._kernel import F1, F2, I1, R1, R2, R3, F, I, entry, kernel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -19,7 +19,7 @@ _LEAST_STEP = 1e-300
 """Recorded for a step of 0, which would look like a step that was not taken."""
 
 
-@kernel
+@entry(F1, F2, F1, I1, R1, R2, R2, R2, R2, R3)
 def matrix_factors(
     factor: FloatArray,
     slope: FloatArray,
@@ -94,7 +94,7 @@ def _solved(matrix: FloatArray, right: FloatArray) -> bool:
     return True
 
 
-@kernel
+@entry(F2, F2, F2, F2, F2, I1, R1, R2, R2, R2, R2, R3, F, I)
 def solve_contents(
     analyte: FloatArray,
     step: FloatArray,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from xrfree.kernels._kernel import kernel
+from xrfree.kernels._kernel import B1, F1, F2, I1, F, entry, kernel
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -54,7 +54,7 @@ others; by ln(tail share) in proportion to 1, x and x², x = ln(E / 5 keV); by l
 by ln(shelf share) in proportion to 1 and x."""
 
 
-@kernel
+@entry(F)
 def gaussian(u: float) -> tuple[float, float]:
     """Φ(u) and φ(u) of the normal distribution to 1e-14, |u| at most 8: Taylor's series from the nearest node."""
     node = int((u + _FAR) * _PER_SIGMA + 0.5)
@@ -293,7 +293,7 @@ def _tail(
         lifted[i] = _lifted((edges[i] - energy) / sigma, s)
 
 
-@kernel
+@entry(F2, F2, I1, F1, F1, F1, F1, F1, F1, F1, F1, F1, B1, F1, F)
 def add_lines(
     out: FloatArray,
     rows: FloatArray,
@@ -547,7 +547,7 @@ def _add_shelf(
         rate[row, near_first] += area / energy * factor
 
 
-@kernel
+@entry(F2, F2, F1, F1, F2, F1, F1)
 def add_smooth(
     out: FloatArray,
     rows: FloatArray,

@@ -12,7 +12,7 @@ from math import exp, log, log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.kernels._kernel import kernel
+from xrfree.kernels._kernel import F1, F2, F3, I1, F, entry, kernel, of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -36,7 +36,7 @@ def _left_over(attenuation: FloatArray, mass: float) -> FloatArray:
     return left
 
 
-@kernel
+@entry(F2, F1, F1, F1, F2, I1)
 def inward_sums(
     inward: FloatArray, a: FloatArray, mu: FloatArray, strength: FloatArray, production: FloatArray, group: IntArray
 ) -> None:
@@ -52,7 +52,7 @@ def inward_sums(
                     inward[j, i] = strength[j] * mine[i] * _log_one_plus(a[i] / mu[j]) / a[i]
 
 
-@kernel
+@entry(F2, F1, F1, F1, I1, F2, I1)
 def outward_sums(
     outward: FloatArray,
     b: FloatArray,
@@ -74,7 +74,7 @@ def outward_sums(
                 outward[k, group[j]] += made * _log_one_plus(b[k] / mu[j]) / b[k]
 
 
-@kernel
+@entry(F1, F1, F2, F1, F1, F1, F1, F1, F2, F2, I1, F, F)
 def scattering_sums(
     before: FloatArray,
     after: FloatArray,
@@ -121,7 +121,7 @@ def _lambda_slopes(x: float, mu: float) -> tuple[float, float, float]:
     return value, (total - value) / x, -total / mu
 
 
-@kernel
+@entry(F3, F1, F1, F2, I1)
 def inward_slopes(out: FloatArray, a: FloatArray, mu: FloatArray, production: FloatArray, group: IntArray) -> None:
     """F_j λ(a, μ_j) and its derivatives by a and by μ, shape (3, n_exciting, n_energies); `out` starts at 0."""
     for j in range(mu.size):
@@ -132,7 +132,7 @@ def inward_slopes(out: FloatArray, a: FloatArray, mu: FloatArray, production: Fl
                 out[0, j, i], out[1, j, i], out[2, j, i] = mine[i] * value, mine[i] * by_a, mine[i] * by_mu
 
 
-@kernel
+@entry(F2, F1, F2, F2, F1, F1, F1, I1, F2, I1, F2)
 def outward_slopes(
     outward: FloatArray,
     by_b: FloatArray,
@@ -163,7 +163,7 @@ def outward_slopes(
                 by_strength[k, j] = mine[j] * seen * value
 
 
-@kernel
+@entry(of(F2, 4), F2, F2, F2, F2, of(F1, 3), of(F1, 2), F2, F2, I1, F, F)
 def scattering_slopes(
     before: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
     after: FloatArray,
@@ -236,7 +236,7 @@ def _between(a: float, m: float, after_a: float, after_m: float, mass: float) ->
     return value, by_a, by_m
 
 
-@kernel
+@entry(F1, F2, of(F1, 3), of(F2, 3), F, F1, F2, F2, I1, F2, I1, F1, F1)
 def lost_downwards(
     lost: FloatArray,
     lost_tangent: FloatArray,
@@ -302,7 +302,7 @@ def lost_downwards(
                     lost_tangent[k, t] += share * change
 
 
-@kernel
+@entry(F1, F2, of(F1, 3), of(F2, 3), of(F1, 2), of(F2, 2), F, F1, F2, F2, I1, F2, I1, F1, F1)
 def gained_upwards(
     gained: FloatArray,
     gained_tangent: FloatArray,
@@ -424,7 +424,7 @@ def _beyond_tangent(b: float, after_b: float, mu: float, mass: float, legs: Floa
     return total_a, total_b, total_m
 
 
-@kernel
+@entry(F1, F1, F, F1, F1, F1, F1, F1, F1, F2, F2, I1, F, F, F1, F1)
 def scattering_beyond(
     before: FloatArray,
     after: FloatArray,
@@ -466,7 +466,7 @@ def scattering_beyond(
                 before[k] -= flux[i] * compton[i] * inelastic[i] * _beyond(b[k], after_b[k], mass, compton_in[i])
 
 
-@kernel
+@entry(F2, F2, F, F1, of(F1, 3), of(F2, 3), of(F1, 2), of(F2, 2), F2, F2, I1, F, F, F1, F1)
 def scattering_beyond_tangents(
     before: FloatArray,
     after: FloatArray,
