@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,15 +78,13 @@ class StandInTogether:
 
     def __call__(
         self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
-    ) -> dict[int, Assay]:
+    ) -> Iterator[tuple[int, Assay]]:
         """Assays that say with whom they were made."""
         totals = [spectrum.total_counts for m in measurements for spectrum in m.spectra.values()]
         told = f"{len(totals)} spectra of {sum(totals)} counts"
-        return {
-            i: replace(assay, recipe=replace(assay.recipe, block=told))
-            for i, assay in enumerate(map(self.stand_in, measurements, specimens))
-            if assay.mass_fraction[0] * 1e6 % 7 >= 1
-        }
+        for i, assay in enumerate(map(self.stand_in, measurements, specimens)):
+            if assay.mass_fraction[0] * 1e6 % 7 >= 1:
+                yield i, replace(assay, recipe=replace(assay.recipe, block=told))
 
 
 def stand_in_task(stand_in: StandIn, *, together: bool = False) -> Task:

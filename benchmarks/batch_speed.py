@@ -53,6 +53,7 @@ from xrfree.documents.assays import assay_of
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.method import load_method
 from xrfree.documents.shipped import shipped_path
+from xrfree.kernels import first_run
 from xrfree.ledger.store import Ledger
 from xrfree.quantification import prepare
 from xrfree.readers import read_stack, write_hdf5
@@ -300,6 +301,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    if first_run.is_needed():  # as every command does
+        first_run.compile_all()
     folder = Path(tempfile.mkdtemp())
     try:
         figures = chain(folder, arguments.spectra, arguments.files, arguments.jobs)

@@ -102,22 +102,20 @@ def quantify_alike(
     specimens: Sequence[Specimen],
     *,
     drawn: frozenset[int] = frozenset(),
-) -> dict[int, Assay]:
-    """Assays of those measurements that are similar to many others, by their place in `measurements`.
+) -> Iterator[tuple[int, Assay]]:
+    """Places and assays of those measurements that are similar to many others, one after the other.
 
     measurements : their spectra under the method's condition names (`matched_conditions`); specimens : of each.
     drawn : places of those whose fitted curves are wanted; the others have empty ones.
 
-    What is not in the result is left to `quantify`: few of a kind, far from all others, not well fitted, or of a method
+    What does not come is left to `quantify`: few of a kind, far from all others, not well fitted, or of a method
     that does not work in blocks.
     """
-    found: dict[int, Assay] = {}
     if works_in_blocks(prepared.method):
         for places in _kinds(measurements, prepared.method, specimens):
             block = _block([measurements[i] for i in places], prepared, [specimens[i] for i in places])
             wanted = frozenset(k for k, i in enumerate(places) if i in drawn)
-            found.update((places[k], assay) for k, assay in _assays(block, np.arange(len(places)), wanted))
-    return found
+            yield from ((places[k], assay) for k, assay in _assays(block, np.arange(len(places)), wanted))
 
 
 def _kinds(measurements: Sequence[Measurement], method: Method, specimens: Sequence[Specimen]) -> list[list[int]]:

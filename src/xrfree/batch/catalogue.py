@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from xrfree.batch.inputs import Progress, is_stack, natural_order, read_file, refusal, sorted_refusals
+from xrfree.batch.memory import give_back
 from xrfree.batch.workers import packed
 from xrfree.errors import SpectrumFileError, XrfreeError
 from xrfree.readers import read_stack, stack_names
@@ -181,6 +182,7 @@ def catalogue(
         if progress is not None:
             progress(done, len(files))
     usable, conflicts = _without_conflicts(found)
+    give_back()
     return Catalogue(
         specimens=usable,
         refusals=sorted_refusals([*refusals, *conflicts]),

@@ -8,8 +8,7 @@ from __future__ import annotations
 import gc
 
 import xrfree.batch.work  # noqa: F401
-from xrfree.kernels.lineshape import gaussian
+from xrfree.kernels import first_run
 
-# The first call of any kernel makes numba set up its tables of types, the largest part of what it needs.
-gaussian(0.0)
+first_run.load_all()
 gc.freeze()  # the collector would write to pages that are shared otherwise

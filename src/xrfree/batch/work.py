@@ -5,7 +5,7 @@ Workers load this module and what it needs, and neither readers nor the ledger's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Protocol
@@ -31,14 +31,14 @@ class Quantification(Protocol):
 
 
 class Together(Protocol):
-    """From many measurements to the assays of those that are alike, by their place; the others are done alone.
+    """From many measurements to places and assays of those that are alike, as they come; the others are done alone.
 
     drawn : places of those whose fits are to be drawn.
     """
 
     def __call__(
         self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
-    ) -> dict[int, Assay]:
+    ) -> Iterator[tuple[int, Assay]]:
         """Assays of some of the measurements."""
         ...
 
@@ -62,7 +62,7 @@ class ChainTogether:
 
     def __call__(
         self, measurements: Sequence[Measurement], specimens: Sequence[Specimen], drawn: frozenset[int], /
-    ) -> dict[int, Assay]:
+    ) -> Iterator[tuple[int, Assay]]:
         """Assays of measurements that are alike."""
         matched: dict[int, Measurement] = {}
         for place, measurement in enumerate(measurements):
@@ -75,7 +75,7 @@ class ChainTogether:
             [specimens[place] for place in places],
             drawn=frozenset(k for k, place in enumerate(places) if place in drawn),
         )
-        return {places[k]: assay for k, assay in found.items()}
+        return ((places[k], assay) for k, assay in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +108,14 @@ class Work:
             known = self._together(loads) if len(loads) > 1 else {}
         except Exception as error:  # nothing stops a batch
             return [foreseen(error)] * len(loads)
-        return [_done(load, known.pop(i)) if i in known else self._alone(load) for i, load in enumerate(loads)]
+        return [known[i] if i in known else self._alone(load) for i, load in enumerate(loads)]
 
-    def _together(self, loads: Sequence[Load]) -> dict[int, Assay]:
+    def _together(self, loads: Sequence[Load]) -> dict[int, Done]:
         if self.together is None:
             return {}
         drawn = frozenset(i for i, load in enumerate(loads) if load.drawn)
-        return self.together([load.measurement for load in loads], [load.specimen for load in loads], drawn)
+        found = self.together([load.measurement for load in loads], [load.specimen for load in loads], drawn)
+        return {i: _done(loads[i], assay) for i, assay in found}  # an assay needs more memory than its record
 
     def _alone(self, load: Load) -> Done | Exception:
         try:

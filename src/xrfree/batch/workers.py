@@ -188,7 +188,7 @@ def _alone(call: bytes, block: Block) -> bytes | None:
 
 def _pool(call: bytes, workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        max_workers=workers, mp_context=worker_context(), initializer=_start_worker, initargs=(call,)
+        max_workers=workers, mp_context=worker_context(), initializer=_start_worker, initargs=([call],)
     )
 
 
@@ -204,11 +204,12 @@ def worker_context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _start_worker(call: bytes) -> None:
+def _start_worker(calls: list[bytes]) -> None:
+    """Take what is to be done out of `calls`, whose only content it is: a process keeps its arguments in memory."""
     global _worker_function
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _worker_function = pickle.loads(call)
+    _worker_function = pickle.loads(calls.pop())
 
 
 def _end_with_parent() -> None:

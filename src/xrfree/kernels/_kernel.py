@@ -46,7 +46,8 @@ def entry(*types: Any) -> Callable[[Callable[Parameters, Result]], Callable[Para
 
     def noted(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         compiled = kernel(function)
-        ENTRIES.setdefault(function.__module__, []).append((compiled, types))
+        if compiled is not function:  # else numba was told to compile nothing
+            ENTRIES.setdefault(function.__module__, []).append((compiled, types))
         return compiled
 
     return noted

@@ -22,7 +22,7 @@ PARTS = (("block",), ("sherman", "lineshape", "influence"))
 def is_needed() -> bool:
     """Whether any kernel that is called from Python is missing in the cache."""
     modules = [_module(name) for part in PARTS for name in part]
-    return not all(lies_compiled(function) for module in modules for function, _ in ENTRIES[module])
+    return not all(lies_compiled(function) for module in modules for function, _ in ENTRIES.get(module, ()))
 
 
 def compile_all() -> None:
@@ -35,16 +35,22 @@ def compile_all() -> None:
         process.wait()
 
 
+def load_all() -> None:
+    """Have the machine code of every kernel in this process, from the cache if it lies there."""
+    for part in PARTS:
+        _compile(part)
+
+
 def _module(name: str) -> str:
     return importlib.import_module(f"xrfree.kernels.{name}").__name__
 
 
 def _compile(names: Sequence[str]) -> None:
-    gc.disable()  # a compiler makes millions of small objects, and hardly one that is garbage
     for name in names:
-        for function, types in ENTRIES[_module(name)]:
+        for function, types in ENTRIES.get(_module(name), ()):
             function.compile(types)
 
 
 if __name__ == "__main__":
+    gc.disable()  # a compiler makes millions of small objects, and hardly one that is garbage
     _compile(sys.argv[1:])
