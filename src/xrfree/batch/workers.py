@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from xrfree.batch.faults import foreseen
-from xrfree.batch.memory import give_back
+from xrfree.batch.memory import give_back, hold_large_apart
 from xrfree.batch.threads import one_thread_each
 from xrfree.errors import XrfreeError
 
@@ -76,6 +76,7 @@ class Processes:
 
     def results(self, function: Function, groups: Iterable[Group]) -> Iterator[tuple[Any, Any]]:
         """Each key with its result, in the order in which they are done."""
+        hold_large_apart()
         call = packed(function)
         blocks = Blocks(groups)
         while True:
