@@ -101,9 +101,18 @@ def running_bench(home: Path, *options: str) -> Iterator[Running]:
 
 
 def fill_ledger(place: Path) -> None:
-    """Fifteen results of a monitor: in control at first, then 6 s too high."""
+    """Fifteen results of a monitor: then 6 s too high. Eleven pairs of duplicates, the last far apart."""
     steady = np.random.default_rng(5).standard_normal(14).clip(-1.5, 1.5).tolist()
     with Ledger(place) as ledger:
+        for i, difference in enumerate([1.0, -1.2, 0.4, 1.1, -0.9, 1.3, -0.8, 1.0, 0.7, -1.1, 6.0]):
+            pair = []
+            for moved in (0.0, difference):
+                assay = made_assay(f"D{i}")
+                w = assay.mass_fraction.copy()
+                w[0] = 0.012 + 1e-4 * moved
+                data = assay_data(replace(assay, mass_fraction=w))
+                pair += [record.seq for record in ledger.append([entry("result", f"D{i}", data)], actor="ann")]
+            ledger.append([entry("gates", "Ore", {"results": pair, "duplicates": {f"D{i}": pair}})], actor="ann")
         for shift in [*steady, 6.0]:
             assay = made_assay("monitor")
             w = assay.mass_fraction.copy()

@@ -186,13 +186,30 @@ def test_a_control_chart_announces_what_left_its_limits(visitor, bench):
     page.wait_for_selector("#chart >> text=CUSUM+")
 
 
+def test_ranges_of_duplicates_are_charted_by_their_method(visitor, bench):
+    page = visitor.page
+    page.goto(f"{bench.address}charts")
+    page.wait_for_selector(".chart-picture img")
+    page.get_by_label("Chart", exact=True).click()
+    page.get_by_role("option", name="Ranges of duplicates").click()
+    page.wait_for_selector("#chart >> text=11 pairs of duplicates")
+    visitor.keep("chart-ranges")
+    assert page.get_by_label("Method", exact=True).input_value() == "Ore"
+    assert "D10" in page.inner_text("#chart")
+    assert "range of duplicates passed its upper limit" in page.inner_text("#chart")
+    page.get_by_label("Chart", exact=True).click()
+    page.get_by_role("option", name="EWMA").click()
+    page.wait_for_selector("#chart >> text=15 results")
+    assert page.get_by_label("Specimen", exact=True).input_value() == "monitor"
+
+
 def test_the_ledger_is_verified_and_tells_the_story_of_a_result(visitor, bench):
     page = visitor.page
     page.goto(f"{bench.address}ledger")
     page.click("#verify")
     page.wait_for_selector("#verification .verdict")
     assert "Nothing was changed" in page.inner_text("#verification")
-    page.locator("td a").last.click()
+    page.locator("tr", has_text="monitor").last.locator("a").first.click()
     page.wait_for_selector("#story")
     visitor.keep("ledger")
     assert "monitor: record" in page.inner_text("#story")

@@ -138,7 +138,7 @@ SPEAKERS = {
     "quality/validity.py": ("matrix_told",),
     "batch/assaying.py": ("specimen_of",),
     "batch/catalogue.py": ("_conflict", "_refuse_copy"),
-    "batch/monitoring.py": ("recorded_series",),
+    "batch/monitoring.py": ("recorded_series", "recorded_pairs"),
 }  # fmt: skip
 """Functions whose sentences the bench shows: reasons of verdicts, findings of gates, refusals by the program itself."""
 NO_SENTENCES = {

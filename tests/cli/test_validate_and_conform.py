@@ -170,6 +170,22 @@ def test_one_specimen_may_conform(specified):
     assert main(arguments) == OK
 
 
+def test_what_the_laboratory_measures_for_itself_is_no_lot(specified, make_assay, capsys):
+    w = make_assay().mass_fraction
+    other = replace(make_assay("lot 2"), mass_fraction=np.concatenate([1.01 * w[:1], w[1:]]))
+    assays = [make_assay("lot 1"), other, make_assay("BLK"), make_assay("MON")]
+    write_tables(specified, assays, roles={"lot 1": "unknown", "BLK": "blank", "MON": "monitor"})
+    arguments = ["conform", str(specified), "--specification", str(specified / "grade.toml")]
+    out = specified / "conformity.csv"
+    assert main([*arguments, "--lots", "--out", str(out)]) == OK
+    shown = capsys.readouterr()
+    assert "not judged, by their role: BLK (blank), MON (monitor)" in shown.err
+    with out.open(encoding="utf-8") as stream:
+        assert {row["specimen"] for row in csv.DictReader(stream)} == {"lot 1", "lot 2"}
+    assert main([*arguments, "--specimen", "MON", "--out", str(out)]) == OK
+    assert "MON" in out.read_text(encoding="utf-8")
+
+
 def test_a_held_batch_is_not_judged(specified, make_assay, capsys):
     write_tables(specified, [make_assay()], gates={"outcome": "hold", "repeat": [], "findings": []})
     assert main(["conform", str(specified), "--specification", str(specified / "grade.toml")]) == FAILED

@@ -79,6 +79,27 @@ def test_gum_h5_voltage_standard():
     assert (table.between_df, table.within_df) == (9, 40)
 
 
+COAL = {
+    (0.690, 0.015, 0.026): "71 71 70 71, 69 67 68, 66 65 69, 67 65 66, 70 69 66 71 69, 73 74 73, 71 71 69, 70 65 68",
+    (1.252, 0.029, 0.061): "120 118 123 121, 122 121 122, 128 131 130, 123 118 120, 131 122 122 124, 139 136 137, "
+    "120 126 126, 124 122 130",
+    (1.667, 0.017, 0.035): "168 170 168 169, 164 164 165, 161 161 162, 168 166 166, 164 167 160 166 168, 170 173 173, "
+    "169 170 168, 167 168 167",
+    (3.250, 0.026, 0.058): "326 326 320 324, 320 320 320, 337 336 338, 316 322 323, 320 319 318 327 324, 327 331 329, "
+    "327 324 323, 325 326 326",
+}
+"""Sulfur in coal, 0.01 %, of eight laboratories at four levels, by published mean, s_r and s_R (%)."""
+
+
+@pytest.mark.parametrize(("published", "results"), COAL.items())
+def test_iso_5725_2_sulfur_in_coal(published, results):
+    # ISO 5725-2:1994, annex B, first example (data of ASTM): unequal numbers of results, nothing left out.
+    groups = [[0.01 * float(x) for x in laboratory.split()] for laboratory in results.split(",")]
+    found = precision(groups)
+    rounding = 0.0005000001
+    assert (found.mean, found.repeatability, found.intermediate) == pytest.approx(published, abs=rounding)
+
+
 def test_equal_groups_leave_repeatability_alone():
     found = precision([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
     assert found.between_groups == 0.0

@@ -29,6 +29,16 @@ class Pairs:
     records: tuple[tuple[int, int], ...]
 
 
+def methods_with_duplicates(ledger: Ledger) -> dict[str, tuple[str, ...]]:
+    """Methods whose gates asked for duplicates, and the components of the last ones, by name of the method."""
+    last: dict[str, int] = {}
+    for record in ledger.records(kind="gates"):
+        for numbers in record.data.get("duplicates", {}).values():
+            last[record.subject] = int(numbers[0])
+    components = {record.seq: record.data["components"] for record in ledger.records(numbers=list(last.values()))}
+    return {method: tuple(map(str, components[number])) for method, number in last.items()}
+
+
 def recorded_pairs(ledger: Ledger, method: str, component: str) -> Pairs:
     """Duplicates of all batches of a method, oldest first, a pair that was asked about again only once.
 

@@ -361,6 +361,8 @@ def conform(
 ) -> int:
     """Judge results: conformity with limits under a stated decision rule, and the risk of a false decision.
 
+    Standards, blanks, monitors and checks of the list of specimens are left out, unless named with --specimen.
+
     Exit code 2: something does not conform.
 
     \b

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from xrfree.curves.lifecycle import require_usable
 from xrfree.documents.certificates import load_certificates
 from xrfree.documents.method import method_instrument_path
 from xrfree.documents.shipped import shipped_path
+from xrfree.documents.specimens import roles_of
 from xrfree.documents.worklist import load_worklist, sample_names
 from xrfree.errors import XrfreeError
 from xrfree.ledger.store import Ledger, entry
@@ -80,13 +81,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Everything ready to assay with."""
+    """Everything ready to assay with; roles : by specimen, as far as a list says them."""
 
     prepared: Prepared
     task: Task
     book: Book
     crew: Crew
     curves: CurveFolder
+    roles: Mapping[str, str]
 
 
 def run(request: Request) -> int:
@@ -173,6 +175,7 @@ def prepare_desk(request: Request, documents: Documents, ledger: Ledger, *, most
         book=book,
         crew=_crew(request, most),
         curves=CurveFolder(request.out / "fits"),
+        roles=roles_of(documents.specimens),
     )
 
 
@@ -296,7 +299,7 @@ def write_results(
     json_too = len(numbers) <= MOST_IN_JSON
     told = None if gates is None else gates_document(gates)
     assays = recorded_assays(desk.book.ledger, numbers, with_areas=json_too)
-    write_tables(request.out, assays, tally.refusals, json_too=json_too, gates=told)
+    write_tables(request.out, assays, tally.refusals, json_too=json_too, gates=told, roles=desk.roles)
     if gates is not None:
         write_gates_csv(request.out / "gates.csv", gates)
     write_refused_csv(request.out / "refused.csv", tally.refusals)

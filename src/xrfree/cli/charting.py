@@ -17,18 +17,17 @@ from xrfree.ledger.store import Ledger, entry
 from xrfree.quality.charts import (
     CHARTS,
     FEWEST_HISTORY,
+    RANGE,
     RANGE_MEAN,
     Centre,
     Chart,
     announcement,
     centre_from_history,
     ranges,
+    repeatability,
 )
 from xrfree.report.rounding import display_unit, rounded
 from xrfree.report.terminal import printable
-
-RANGE = "range"
-"""The chart of duplicates beside those of single values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ def _of_duplicates(ledger: Ledger, request: Request) -> _Charted:
     s = request.standard_deviation
     if s is None:
         known = _history(request, first.size)
-        s = float(np.abs(first - second)[:known].mean()) / RANGE_MEAN
+        s = repeatability(first[:known], second[:known])
     return _Charted(
         chart=ranges(first, second, standard_deviation=s),
         centre=Centre(mean=RANGE_MEAN * s, standard_deviation=s),

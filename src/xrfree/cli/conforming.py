@@ -37,6 +37,10 @@ COLUMNS = (
 )
 
 
+NO_LOTS = frozenset({"standard", "blank", "pure", "monitor", "check"})
+"""Roles of what a laboratory measures for itself: nobody delivers it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """One quantity of one specimen with the decision about it."""
@@ -54,9 +58,17 @@ def run(result: Path, *, specification: Path, specimens: Sequence[str], out: Pat
     results = load_results(result)
     if results.gates == "hold":
         raise XrfreeError(f"the batch of {results.path} is held by its gates; release it before its results are judged")
-    chosen = [a for a in results.assays if not specimens or a.specimen in specimens]
+    chosen = [
+        a
+        for a in results.assays
+        if (a.specimen in specimens if specimens else results.roles.get(a.specimen) not in NO_LOTS)
+    ]
     if not chosen:
         raise XrfreeError(f"{results.path} holds none of the specimens asked for; it has other ones, or none")
+    own = [a.specimen for a in results.assays if not specimens and a not in chosen]
+    if own:
+        names = ", ".join(f"{printable(name)} ({printable(results.roles[name])})" for name in own)
+        console.note(f"not judged, by their role: {names}")
     judged = [_judged(assay, limit) for assay in chosen for limit in stated.limits]
     console.show(_table(stated, judged))
     for line in statement(stated):

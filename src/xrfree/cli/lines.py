@@ -24,7 +24,7 @@ from xrfree.documents.conformity import load_conformity
 from xrfree.documents.curve_tables import load_exclusions, load_monitors
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.line_method import line_method_instrument_path, load_line_method
-from xrfree.documents.specimens import SpecimenEntry, load_specimens
+from xrfree.documents.specimens import SpecimenEntry, load_specimens, roles_of
 from xrfree.errors import XrfreeError
 from xrfree.intensities import LineIntensities
 from xrfree.line_method import LineMethod
@@ -162,7 +162,7 @@ def assay(
             except XrfreeError as error:
                 refusals.append(Refusal(path=str(table), specimen=measured.specimen, reason=one_line(error)))
     console.note_refusals(refusals)
-    write_tables(out, assays, refusals)
+    write_tables(out, assays, refusals, roles=roles_of(entries))
     write_refused_csv(out / "refused.csv", refusals)
     write_report(out / "report.html", assays, refusals, created=dt.datetime.now().astimezone())
     if assays:

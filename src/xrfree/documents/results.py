@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +56,16 @@ class StoredAssay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """All results of one file, the digest of its bytes, and the outcome of its batch's gates ("" without gates)."""
+    """All results of one file, the digest of its bytes, and the outcome of its batch's gates ("" without gates).
+
+    roles : by specimen, what the list of specimens said it is for.
+    """
 
     path: Path
     sha256: str
     assays: tuple[StoredAssay, ...]
     gates: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_results(path: Path | str) -> Results:
@@ -83,10 +87,12 @@ def load_results(path: Path | str) -> Results:
     try:
         assays = tuple(_stored(entry) for entry in content["assays"])
         gates = content.get("gates", {}).get("outcome", "")
+        roles = {str(name): str(role) for name, role in content.get("roles", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         found = f"lacks or garbles a part of a result ({type(problem).__name__}: {problem})"
         raise DocumentError(file, found=found, remedy="Assay the batch again") from problem
-    return Results(path=file, sha256=hashlib.sha256(file.read_bytes()).hexdigest(), assays=assays, gates=gates)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Results(path=file, sha256=sha256, assays=assays, gates=gates, roles=roles)
 
 
 def _stored(entry: Mapping[str, Any]) -> StoredAssay:

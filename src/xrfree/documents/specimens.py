@@ -45,6 +45,11 @@ class SpecimenEntry:
     sample: str = ""
 
 
+def roles_of(entries: Mapping[str, SpecimenEntry] | None) -> dict[str, str]:
+    """Roles of the specimens whose entries state one, by name; none without a list."""
+    return {name: entry.role for name, entry in (entries or {}).items() if entry.role}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     """Cells of one row by column, and where they stand."""

@@ -213,6 +213,8 @@ def cusum(values: ArrayLike, centre: Centre, *, allowance: float = 0.5, limit: f
 
 CHARTS: Mapping[str, Callable[[ArrayLike, Centre], Chart]] = {"shewhart": shewhart, "ewma": ewma, "cusum": cusum}
 """Charts of single values by name."""
+RANGE = "range"
+"""Name of the chart of duplicates beside these."""
 
 
 def cusum_sums(z: ArrayLike, *, allowance: float) -> tuple[FloatArray, FloatArray]:
@@ -235,6 +237,14 @@ def _start_of_run(sums: FloatArray, last: int) -> int:
     return int(zeros[-1]) + 1 if zeros.size else 0
 
 
+def repeatability(first: ArrayLike, second: ArrayLike) -> float:
+    """Standard deviation of single results from the ranges of duplicates: s = mean |x_1 - x_2| / d2.
+
+    first, second : results of each pair, shape (n,).
+    """
+    return float(np.abs(_finite(first) - _finite(second)).mean()) / RANGE_MEAN
+
+
 def ranges(first: ArrayLike, second: ArrayLike, *, standard_deviation: float | None = None) -> Chart:
     """Ranges of duplicates: centre d2 s, upper limit (d2 + 3 d3) s, lower limit 0.
 
@@ -248,9 +258,9 @@ def ranges(first: ArrayLike, second: ArrayLike, *, standard_deviation: float | N
     if a.shape != b.shape:
         raise DomainError(f"duplicates come in pairs, got {a.size} and {b.size} values")
     spread = np.abs(a - b)
-    if standard_deviation is None and spread.size < 10:
+    if standard_deviation is None and spread.size < FEWEST_HISTORY:
         raise DomainError(f"{spread.size} pairs are too few for control limits; give the repeatability, or 10 pairs")
-    s = float(spread.mean()) / RANGE_MEAN if standard_deviation is None else standard_deviation
+    s = repeatability(a, b) if standard_deviation is None else standard_deviation
     high = np.full(spread.size, (RANGE_MEAN + 3.0 * RANGE_SPREAD) * s)
     return _limited("range", "range", spread, np.zeros(spread.size), high, RANGE_MEAN * s)
 

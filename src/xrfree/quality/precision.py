@@ -1,7 +1,8 @@
 """Precision from repeated results: one-way analysis of variance, repeatability, intermediate precision.
 
 Sources  ISO 5725-2:2019 and -3:2023; R. A. Fisher.
-Validation   tests/quality/test_precision.py: certified values of the NIST Statistical Reference Datasets.
+Validation   tests/quality/test_precision.py: certified values of the NIST Statistical Reference Datasets; GUM H.5;
+             sulfur in coal, ISO 5725-2:1994, B.1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scores that compare a result with a reference: z, zeta, En.
 
 Source       ISO 13528:2022, 9.4, 9.6, 9.7; ISO/IEC 17043:2010, B.3.
-Validation   tests/quality/test_scores.py.
+Validation   tests/quality/test_scores.py: En of the NIST Dataplot Reference Manual.
 """
 
 from __future__ import annotations

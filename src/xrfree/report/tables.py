@@ -57,6 +57,7 @@ def write_tables(
     *,
     json_too: bool = True,
     gates: Mapping[str, Any] | None = None,
+    roles: Mapping[str, str] | None = None,
 ) -> None:
     """Write assays.csv and assays.json, one assay after the other as they come.
 
@@ -64,6 +65,7 @@ def write_tables(
     assays.json : all results with covariance, budget, areas and recipe; not written, and an old one removed, if not
         `json_too`.
     gates : findings of the batch's gates as plain data; None where the method has no gates.
+    roles : by specimen, what the list of specimens says it is for; in assays.json only.
     """
     with ExitStack() as stack:
         table = _opened(stack, folder / "assays.csv")
@@ -80,6 +82,7 @@ def write_tables(
         if document is not None:
             refused = [{"path": r.path, "specimen": r.specimen, "reason": r.reason} for r in refusals]
             told = "" if gates is None else f', "gates": {_json(gates)}'
+            told += f', "roles": {_json(dict(roles))}' if roles else ""
             document.write(f'\n], "refused": {_json(refused)}{told}}}\n')
     if not json_too:
         (folder / "assays.json").unlink(missing_ok=True)
