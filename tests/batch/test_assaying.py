@@ -224,7 +224,7 @@ class Company:
         names = [m.specimen for m in measurements]
         self.blocks.append(names)
         assert len(specimens) == len(names)
-        return {i: self.make_assay(name) for i, name in enumerate(names) if name != "P1"}
+        return ((i, self.make_assay(name)) for i, name in enumerate(names) if name != "P1")
 
 
 def _record_together(arrivals, lab, company, method, ledger, crew=None) -> Tally:
