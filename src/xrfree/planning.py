@@ -1,9 +1,11 @@
 """What a measurement will be worth, before it is made.
 
 Definition   expected counts of `simulation`; precision from their Fisher information (Poisson counts), all line groups,
-             scattered light, energy scale and width being free; split of the time that minimises the sum of squared
-             relative uncertainties (A-optimal design: V. V. Fedorov, Theory of Optimal Experiments, 1972).
-Validation   tests/test_planning.py: counting limits of an independent program; scaling with time; pulls of fits.
+             scattered light, energy scale and width being free, and every content acting on all lines through the
+             matrix; split of the time that minimises the sum of squared relative uncertainties (A-optimal design:
+             V. V. Fedorov, Theory of Optimal Experiments, 1972).
+Validation   tests/test_planning.py: counting limits of an independent program; scaling with time; assays of simulated
+             spectra.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ from scipy.stats import norm
 from xrfree.composition import Composition
 from xrfree.errors import DomainError
 from xrfree.instrument import Absorber, Instrument
+from xrfree.method import split_group
 from xrfree.simulation import ExpectedParts, expected_parts
 from xrfree.specimen import Specimen
 from xrfree.spectrum import EnergyScale
+from xrfree.templates import condition_model, group_strengths
 
 FloatArray = NDArray[np.float64]
 
@@ -31,6 +35,11 @@ LEAST_CONTENT = 1e-7
 _BACKGROUND_TERMS = 3
 _LOWEST_KEV = 1.0
 _FEWEST_COUNTS = 1e-9
+_WELL_SHOWN = 0.05
+"""Relative uncertainty to which a condition's own lines must determine a content for the others to depend on it: what
+it shows worse is known from elsewhere."""
+_STEP, _LEAST_STEP = 1e-3, 1e-5
+"""Changes of a content by which its effect on the strengths is worked out: relative, and at least (kg/kg)."""
 _MOST_CHANNELS = 4096
 _SPLIT_ROUNDS = 400
 _LEAST_SHARE = 0.01
@@ -118,6 +127,8 @@ def plan(
     """Predict precision and detection limits of a measurement and recommend how to split its time.
 
     I_c = Jᵀ diag(1/m) J for one second of condition c, what is not a content being eliminated; V = (Σ_c t_c I_c)⁻¹
+    J_j = Σ_g l_g (δ_gj/w_j + ∂ ln S_g/∂w_j), l_g the lines of group g, S_g their strength per unit of their element:
+    a content that a condition shows well changes all of its lines, and takes the place of what has none.
     Escape yield and pile-up are known as well as the instrument's response says.
 
     contents : of the whole specimen as measured, with the analytes it has; sum 1.
@@ -198,10 +209,6 @@ def _seen(
     n_channels = int(np.ceil((1.05 * stated.tube.voltage_kv - stated.energy_zero_kev) / stated.energy_gain_kev))
     parts = expected_parts(whole, specimen, instrument, condition, n_channels=n_channels)
     current = min(1.0, most_counts_per_s / float(parts.total.sum()))
-    columns = np.zeros((len(whole.elements), parts.energy_kev.size))
-    for group, line in zip(parts.groups, parts.lines, strict=True):
-        element = whole.elements.index(group.split(" ")[0])
-        columns[element] += current * line / max(whole.mass_fraction[element], 1e-300)
     index = tuple(whole.elements.index(a) for a in analytes)
     mean = current * parts.total
     response = instrument.responses[condition]
@@ -214,11 +221,51 @@ def _seen(
         ]
     )
     free = _free(mean, current * parts.scattered, parts.energy_kev)
-    contents = [mean, *(mean - columns[i] * whole.mass_fraction[i] for i in index)]
-    found = [_information(m, columns, free, np.sqrt(total_s) * known, parts.energy_kev) for m in contents]
+    own = np.array([current * parts.lines[_groups_of(e, parts.groups)].sum(axis=0) for e in whole.elements])
+
+    def information(m: FloatArray, columns: FloatArray) -> FloatArray:
+        return _information(m, columns, free, np.sqrt(total_s) * known, parts.energy_kev)
+
+    columns = own / np.maximum(whole.mass_fraction, 1e-300)[:, None]
+    alone = np.sqrt(np.diag(_inverse(information(mean, columns))) / total_s)
+    shown = np.flatnonzero(alone < _WELL_SHOWN * whole.mass_fraction)
+    columns += current * _slopes(whole, specimen, instrument, condition, parts.groups, shown) @ parts.lines
+    found = [information(m, columns) for m in (mean, *(mean - own[i] for i in index))]
     return _Seen(
         name=condition, current=current, parts=parts, index=index, information=found[0], at_zero=tuple(found[1:])
     )
+
+
+def _groups_of(element: str, groups: Sequence[str]) -> list[int]:
+    """Places of an element's line groups."""
+    return [k for k, group in enumerate(groups) if split_group(group)[0] == element]
+
+
+def _slopes(
+    whole: Composition,
+    specimen: Specimen,
+    instrument: Instrument,
+    condition: str,
+    groups: Sequence[str],
+    shown: NDArray[np.intp],
+) -> FloatArray:
+    """Derivatives of each group's ln strength by the contents that are shown, shape (n_elements, n_groups)."""
+    model = condition_model(instrument.conditions[condition], instrument.detector, whole.elements)
+    present = whole.mass_fraction
+    unseen = np.array([0.0 if _groups_of(e, groups) else w for e, w in zip(whole.elements, present, strict=True)])
+    gives_way = unseen / unseen.sum() if unseen.sum() > 0.0 else present
+
+    def log_strengths(contents: FloatArray) -> FloatArray:
+        return np.log(group_strengths(model, contents, specimen.areal_density_g_cm2, groups))
+
+    base = log_strengths(present)
+    slopes = np.zeros((present.size, len(groups)))
+    for j in shown:
+        step = max(_STEP * present[j], _LEAST_STEP)
+        moved = present - step * gives_way
+        moved[j] += step
+        slopes[j] = (log_strengths(moved) - base) / step
+    return slopes
 
 
 def _free(mean: FloatArray, scattered: FloatArray, energy_kev: FloatArray) -> FloatArray:
