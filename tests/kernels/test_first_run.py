@@ -34,11 +34,15 @@ print(json.dumps([lies_compiled(influence.solve_contents), lies_compiled(influen
 """
 
 
+def process(*arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A process of its own, at its end."""
+    environment = dict(os.environ) if cache is None else {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    return subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True, text=True)
+
+
 def said_by(*arguments: str, cache: Path | None = None) -> str:
     """What a process of its own prints."""
-    environment = dict(os.environ) if cache is None else {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    done = subprocess.run([sys.executable, *arguments], env=environment, check=True, capture_output=True, text=True)
-    return done.stdout
+    return process(*arguments, cache=cache).stdout
 
 
 def test_every_kernel_is_called_with_the_types_that_a_first_run_compiles_it_for() -> None:
@@ -55,6 +59,13 @@ def test_module_is_compiled_into_the_cache(tmp_path: Path) -> None:
     assert json.loads(said_by("-c", LIES_COMPILED, cache=tmp_path)) == [False, False]
     said_by("-m", first_run.__name__, "influence", cache=tmp_path)
     assert json.loads(said_by("-c", LIES_COMPILED, cache=tmp_path)) == [True, True]
+
+
+def test_script_is_told_once_that_it_waits_for_a_compiler(tmp_path: Path) -> None:
+    calls = "from xrfree.kernels.lineshape import dawson, gaussian; gaussian(0.0), dawson(1.0)"
+    first, second = (process("-c", calls, cache=tmp_path).stderr for _ in range(2))
+    assert first.count("First run: compiling") == 1
+    assert second == ""
 
 
 def test_no_module_of_kernels_is_forgotten() -> None:

@@ -9,11 +9,13 @@ NaN and infinity pass through.
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core import event
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -28,6 +30,26 @@ B1: Any = numba.boolean[::1]
 
 ENTRIES: dict[str, list[tuple[Any, tuple[Any, ...]]]] = {}
 """Kernels that are called from Python, by module, each with the types of its arguments."""
+
+
+class _Teller(event.Listener):
+    """Says once per process that it compiles, where nobody has said it before: a script or a notebook."""
+
+    told = False
+
+    def on_start(self, event: Any) -> None:
+        """Compilation of a function begins."""
+        if not self.told and event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            self.told = True
+            logging.getLogger("xrfree").warning(
+                "First run: compiling numerical kernels, once on this machine; this takes up to half a minute."
+            )
+
+    def on_end(self, event: Any) -> None:
+        """Compilation of a function ends."""
+
+
+event.register("numba:compile", _Teller())  # type: ignore[no-untyped-call]
 
 
 def of(kind: Any, n: int) -> Any:
