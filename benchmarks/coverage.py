@@ -1,19 +1,22 @@
 """Do stated 95 % intervals contain the truth in 95 % of cases? Counted on re-sampled Monte Carlo spectra.
 
-    python benchmarks/coverage.py DIR --out OUT [--json FILE] [--draws 5] [--thinnings 5] [--form powders] [--jobs N]
+    python benchmarks/coverage.py DIR [DIR ...] --out OUT [--json FILE] [--draws 12] [--thinnings 2] [--jobs N]
 
-DIR is a folder as of benchmarks/accuracy.py, with truth.csv. Every draw is a laboratory of its own: its standards are
-measured again and its certificates are drawn again, each reference value from the truth within its stated uncertainty;
-then every unknown is measured `thinnings` times. "Measured again" keeps each count of the Monte Carlo spectrum with the
-probability 1/4 and calls it a quarter of the time: that is exactly a Poisson spectrum of a quarter of the time, which
-adding noise to the spectrum would not be. The instrument is calibrated once, with the pure compounds as they are.
+DIR is a folder as of benchmarks/accuracy.py, with truth.csv. Every draw is a laboratory of its own, one for each form
+of specimen: which ores are its standards is drawn (as many as DIR has, and every ore is left out equally often), its
+certificates are drawn, each reference value from the truth within its stated uncertainty (of an ore without
+certificate, that of another ore), and its standards are measured again; then every ore left out is measured `thinnings`
+times. "Measured again" keeps each count of the Monte Carlo spectrum with the probability 1/4 and calls it a quarter of
+the time: that is exactly a Poisson spectrum of a quarter of the time, which adding noise to the spectrum would not be.
+The instrument is calibrated once for each DIR, with the pure compounds as they are.
 
-Figures: X_coverage95 and X_rms_z of each analyte; X_repeats, the scatter of repeated measurements of one specimen over
-what is stated for it (counting and background; 1 if true); counting_ratio, the counting part of the uncertainty in a
-quarter of the time over that in the full time (2 where it scales as it must), and repeating_ratio, the same with
-background. Measurements of one specimen have the error of its full spectrum and what is its own in common, those of one
-draw the calibration: X_chance is by how much the coverage of results whose uncertainty is true would scatter for that
-reason (standard deviation; drawn with the stated parts). No peer states an uncertainty to compare with.
+Figures: X_coverage95 and X_rms_z of each analyte, of all and by folder and form; X_repeats, the scatter of repeated
+measurements of one specimen over what is stated for it (counting and background; 1 if true); counting_ratio, the
+counting part of the uncertainty in a quarter of the time over that in the full time (2 where it scales as it must), and
+repeating_ratio, the same with background. Measurements of one specimen have the error of its full spectrum and what is
+its own in common, those of one laboratory the calibration: X_chance is by how much the coverage of results whose
+uncertainty is true would scatter for that reason (standard deviation; drawn with the stated parts). No peer states an
+uncertainty to compare with.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,7 +42,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.accuracy import (
     ANALYTES,
-    FORMS,
     Chain,
     ChainError,
     Row,
@@ -60,7 +64,6 @@ REPEATING = ("counting", "background")
 """Parts of the uncertainty that differ when a specimen is measured again."""
 OF_SPECIMEN = ("response", "misfit", "between specimens")
 """Parts that measurements of one specimen have in common."""
-Budgets = dict[tuple[str, str], dict[str, float]]
 _TIMES = ("# live_time_s:", "# real_time_s:")
 
 
@@ -82,75 +85,171 @@ def thinned(source: Path, target: Path, specimen: str, generator: np.random.Gene
     target.write_text("\n".join([*head, *body]) + "\n", encoding="utf-8", newline="\n")
 
 
-def redrawn_certificates(folder: Path, names: Sequence[str], generator: np.random.Generator) -> list[Row]:
-    """Certificates whose values are drawn from the truth within their uncertainties; of blanks as they are."""
-    truth = keyed(folder / "truth.csv", "mass_fraction")
-    rows = []
-    for row in read_csv(folder / "certificates.csv"):
-        key = (row["specimen"], row["component"])
-        ore = (row["specimen"], f"ore:{row['component']}")
-        true = truth.get(ore, truth.get(key)) if "ore" in row["basis"] else truth.get(key)
-        if row["specimen"] in names and true is not None:
-            u = float(row["expanded_uncertainty"]) / float(row["coverage_factor"])
-            row = {**row, "mass_fraction": repr(max(true + u * generator.standard_normal(), 0.0))}
-        rows.append(row)
-    return rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """One folder and one form of specimen: what its laboratories have in common.
+
+    chain : of the folder, with its instrument. truth : by specimen and component, of beads that of the ore.
+    """
+
+    folder: Path
+    form: str
+    chain: Chain
+    truth: Mapping[tuple[str, str], float]
+
+    @property
+    def name(self) -> str:
+        """Of folder and form, for figures."""
+        return f"{self.folder.name}_{self.form}".replace("-", "_")
+
+    @property
+    def ores(self) -> list[Row]:
+        """Specimens that may be standards, and unknowns."""
+        return self.chain.of(self.form, {"standard", "unknown"})
+
+    def unknowns(self, draws: int) -> list[list[str]]:
+        """Ores that each draw leaves out, every ore equally often: as many as the folder has unknowns."""
+        names = [row["specimen"] for row in self.ores]
+        n = len(self.chain.of(self.form, {"unknown"}))
+        generator = np.random.default_rng(len(names))
+        found: list[list[str]] = []
+        waiting: list[str] = []
+        for _ in range(draws):
+            if len(waiting) < n:  # those that wait are first, and none comes twice
+                rest = [name for name in names if name not in waiting]
+                waiting += [*generator.permutation(rest).tolist(), *generator.permutation(waiting).tolist()]
+            found.append(waiting[:n])
+            waiting = waiting[n:]
+        return found
 
 
-def prepared_chain(folder: Path, out: Path, form: str, jobs: int) -> Chain:
-    """The instrument, calibrated once for all draws."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One analyte in one measurement.
+
+    laboratory : folder, form and draw; specimen : folder and specimen. budget : standard uncertainty by origin.
+    """
+
+    bench: str
+    laboratory: str
+    specimen: str
+    analyte: str
+    found: float
+    true: float
+    uncertainty: float
+    budget: Mapping[str, float]
+
+    @property
+    def z(self) -> float:
+        """(found - true) / u."""
+        return (self.found - self.true) / self.uncertainty
+
+
+def benches(folder: Path, out: Path, jobs: int) -> list[Bench]:
+    """All forms of a folder, its instrument calibrated once."""
     specimens = read_csv(folder / "specimens.csv")
     stated = json.loads((folder / "instrument.json").read_text(encoding="utf-8"))
     out.mkdir(parents=True, exist_ok=True)
     write_toml(out / "instrument-stated.toml", instrument_document(stated))
-    for name in {form, "powders"}:
-        write_toml(out / f"method-{name}.toml", method_document(name, specimens))
     chain = Chain(spectra=folder / "spectra", out=out, jobs=jobs, specimens=tuple(specimens))
+    for form in chain.forms:
+        write_toml(out / f"method-{form}.toml", method_document(form, specimens))
     if not (out / "instrument.toml").exists():
         chain.calibrate_instrument()
-    return chain
+    stated_truth = keyed(folder / "truth.csv", "mass_fraction")
+    truth = {
+        form: {
+            (name, component.removeprefix("ore:")): value
+            for (name, component), value in stated_truth.items()
+            if component.startswith("ore:") == (form == "beads")
+        }
+        for form in chain.forms
+    }
+    return [Bench(folder=folder, form=form, chain=chain, truth=truth[form]) for form in chain.forms]
 
 
-def draw(folder: Path, chain: Chain, form: str, *, seed: int, thinnings: int) -> list[Row]:
+def redrawn_certificates(bench: Bench, standards: Sequence[str], generator: np.random.Generator) -> list[Row]:
+    """Certificates of ores, each value drawn from the truth within its uncertainty; of blanks as they are.
+
+    An ore without a certificate gets the relative uncertainties of another one's.
+    """
+    certified: dict[str, list[Row]] = {}
+    for row in read_csv(bench.folder / "certificates.csv"):
+        certified.setdefault(row["specimen"], []).append(row)
+    others = [rows for rows in (certified.get(row["specimen"]) for row in bench.ores) if rows]
+    found = []
+    for name in standards:
+        for row in certified.get(name) or others[generator.integers(len(others))]:
+            true = bench.truth[name, row["component"]]
+            relative = float(row["expanded_uncertainty"]) / float(row["mass_fraction"])
+            value = true * (1.0 + relative / float(row["coverage_factor"]) * generator.standard_normal())
+            drawn = {"mass_fraction": repr(max(value, 0.0)), "expanded_uncertainty": repr(relative * true)}
+            found.append({**row, "specimen": name, **drawn})
+    blanks = [row["specimen"] for row in bench.chain.of(bench.form, {"blank"})]
+    return found + [row for blank in blanks for row in certified.get(blank, [])]
+
+
+def draw(bench: Bench, unknown: Sequence[str], *, seed: int, thinnings: int) -> list[Result]:
     """Results of one laboratory: spectra and certificates of its own, one calibration, many unknowns."""
-    generator = np.random.default_rng(seed)
-    out = chain.out / f"draw-{seed}"
+    generator = np.random.default_rng([seed, *bench.name.encode()])
+    chain, form = bench.chain, bench.form
+    out = place(bench, seed)
     shutil.rmtree(out, ignore_errors=True)
     (out / "spectra").mkdir(parents=True)
     for name in ("instrument.toml", f"method-{form}.toml"):
         shutil.copy(chain.out / name, out / name)
-    standards = chain.of(form, {"standard", "blank"})
-    rows: list[Row] = []
-    for row in standards:
+    standards = [row for row in bench.ores if row["specimen"] not in unknown]
+    rows = [{**row, "role": "standard"} for row in standards] + chain.of(form, {"blank"})
+    for row in rows:
         for path in chain.files([row]):
             thinned(path, out / "spectra" / path.name, row["specimen"], generator)
-        rows.append(row)
-    for row in chain.of(form, {"unknown"}):
-        for k in range(thinnings):
+    for row in bench.ores:
+        for k in range(thinnings if row["specimen"] in unknown else 0):
             name = f"{row['specimen']}-{k + 1}"
             for path in chain.files([row]):
                 condition = path.name.split(".")[-2]
                 thinned(path, out / "spectra" / f"{name}.{condition}.csv", name, generator)
-            rows.append({**row, "specimen": name})
-    names = [row["specimen"] for row in standards if row["role"] == "standard"]
-    certificates = with_absent_analytes(redrawn_certificates(folder, names, generator), list(chain.specimens))
-    write_csv(out / "certificates.csv", certificates)
-    mine = Chain(spectra=out / "spectra", out=out, jobs=chain.jobs, specimens=tuple(rows))
+            rows.append({**row, "role": "unknown", "specimen": name})
+    certificates = redrawn_certificates(bench, [row["specimen"] for row in standards], generator)
+    write_csv(out / "certificates.csv", with_absent_analytes(certificates, rows))
+    mine = Chain(spectra=out / "spectra", out=out, jobs=1, specimens=tuple(rows))
     mine.calibrate(form)
-    assayed = Chain(
-        spectra=mine.spectra, out=out, jobs=chain.jobs, specimens=tuple(r for r in rows if r["role"] == "unknown")
-    )
-    return assayed.assay(form)
+    assays = replace(mine, specimens=tuple(r for r in rows if r["role"] == "unknown")).assay(form)
+    stated = budgets(out / form / "assays.json")
+    return [
+        Result(
+            bench=bench.name,
+            laboratory=f"{bench.name} {seed}",
+            specimen=f"{bench.folder.name} {row['specimen'].rpartition('-')[0]}",
+            analyte=row["component"],
+            found=float(row["mass_fraction"]),
+            true=bench.truth[row["specimen"].rpartition("-")[0], row["component"]],
+            uncertainty=float(row["standard_uncertainty"]),
+            budget=stated[row["specimen"], row["component"]],
+        )
+        for row in assays
+        if row["component"] in ANALYTES
+    ]
 
 
-def full_time_ratios(chain: Chain, out: Path, form: str) -> dict[str, float]:
-    """Uncertainties in a quarter of the time over those in the full time: medians over unknowns and analytes."""
-    full = Chain(spectra=chain.spectra, out=out / "full", jobs=chain.jobs, specimens=tuple(chain.of(form, {"unknown"})))
+def place(bench: Bench, seed: int) -> Path:
+    """Folder of one laboratory."""
+    return bench.chain.out / f"{bench.form}-{seed}"
+
+
+def full_time_ratios(bench: Bench, unknown: Sequence[str]) -> dict[str, float]:
+    """Uncertainties in a quarter of the time over those in the full time: medians over unknowns and analytes.
+
+    unknown : ores that the first draw left out.
+    """
+    chain, out, form = bench.chain, place(bench, 1), bench.form
+    left_out = tuple({**row, "role": "unknown"} for row in bench.ores if row["specimen"] in unknown)
+    full = Chain(spectra=chain.spectra, out=out / "full", jobs=chain.jobs, specimens=left_out)
     full.out.mkdir(exist_ok=True)
     for name in ("instrument.toml", f"method-{form}.toml", f"calibration-{form}.toml"):
         shutil.copy(out / name, full.out / name)
     full.assay(form)
-    long, short = (budgets(place / form / "assays.json") for place in (full.out, out))
+    long, short = (budgets(folder / form / "assays.json") for folder in (full.out, out))
     ratios = {}
     for name, parts in (("counting_ratio", ("counting",)), ("repeating_ratio", REPEATING)):
         ratios[name] = median(
@@ -177,98 +276,81 @@ def together(budget: Mapping[str, float], parts: Sequence[str]) -> float:
     return math.sqrt(sum(budget[part] ** 2 for part in parts))
 
 
-def repeats(assays: Sequence[Sequence[Row]], stated: Sequence[Budgets], analyte: str) -> float:
+def repeats(results: Sequence[Result]) -> float:
     """Scatter of the thinnings of one spectrum over what is stated, which thinned counts reach to √(1 - share) of."""
+    groups: dict[tuple[str, str], list[Result]] = {}
+    for r in results:
+        groups.setdefault((r.laboratory, r.specimen), []).append(r)
     squares = []
-    for rows, budget in zip(assays, stated, strict=True):
-        groups: dict[str, list[tuple[float, float]]] = {}
-        for row in rows:
-            if row["component"] == analyte:
-                u = together(budget[row["specimen"], analyte], REPEATING)
-                groups.setdefault(row["specimen"].rpartition("-")[0], []).append((float(row["mass_fraction"]), u))
-        for group in groups.values():
-            found, u = np.array(group).T
-            squares.append(found.var(ddof=1) / (np.mean(u**2) * (1.0 - SHARE)))
+    for group in groups.values():
+        stated = np.mean([together(r.budget, REPEATING) ** 2 for r in group])
+        squares.append(np.var([r.found for r in group], ddof=1) / (stated * (1.0 - SHARE)))
     return math.sqrt(float(np.mean(squares)))
 
 
-def chance(stated: Sequence[Budgets], analyte: str, *, draws: int = 2000) -> float:
+def chance(results: Sequence[Result], *, draws: int = 2000) -> float:
     """Standard deviation of the coverage where every part of the uncertainty is true.
 
     Common to all results of a specimen: the error of its full spectrum (`SHARE` of the variance of what is found in the
-    counts), misfit, response and what specimens differ by; to all of a draw: the calibration.
+    counts), misfit, response and what specimens differ by; to all of a laboratory: the calibration.
     """
-    generator = np.random.default_rng(1)
-    parts = np.array(
-        [
-            [together(b, origins) ** 2 for origins in (REPEATING, ("calibration",), OF_SPECIMEN)]
-            for budget in stated
-            for (_, a), b in budget.items()
-            if a == analyte
-        ]
-    )
-    of_draw = np.repeat(np.arange(len(stated)), [sum(a == analyte for _, a in budget) for budget in stated])
-    names = [name.rpartition("-")[0] for budget in stated for name, a in budget if a == analyte]
-    _, of_specimen = np.unique(names, return_inverse=True)
-    counted, calibration, own = np.sqrt(parts).T
-    total = np.sqrt(parts.sum(axis=1))
+    normal = np.random.default_rng(1).standard_normal
+    origins = (REPEATING, ("calibration",), OF_SPECIMEN)
+    counted, calibration, own = np.array([[together(r.budget, o) for o in origins] for r in results]).T
+    total = np.sqrt(counted**2 + calibration**2 + own**2)
+    laboratories, of_laboratory = np.unique([r.laboratory for r in results], return_inverse=True)
+    specimens, of_specimen = np.unique([r.specimen for r in results], return_inverse=True)
     inside = []
     for _ in range(draws):
-        normal = generator.standard_normal
-        full, specimen = normal(of_specimen.max() + 1)[of_specimen], normal(of_specimen.max() + 1)[of_specimen]
+        full, specimen = normal(specimens.size)[of_specimen], normal(specimens.size)[of_specimen]
         error = counted * (math.sqrt(1.0 - SHARE) * normal(total.size) + math.sqrt(SHARE) * full)
-        error += calibration * normal(len(stated))[of_draw] + own * specimen
+        error += calibration * normal(laboratories.size)[of_laboratory] + own * specimen
         inside.append(np.mean(np.abs(error) <= COVERAGE_FACTOR * total))
     return float(np.std(inside))
 
 
-def figures_of(folder: Path, form: str, assays: Sequence[Row]) -> dict[str, float]:
-    """Coverage and RMS of z by analyte."""
-    truth = keyed(folder / "truth.csv", "mass_fraction")
-    figures = {}
-    for analyte in ANALYTES:
-        component = f"ore:{analyte}" if form == "beads" else analyte
-        z = [
-            (float(row["mass_fraction"]) - truth[row["specimen"].rpartition("-")[0], component])
-            / float(row["standard_uncertainty"])
-            for row in assays
-            if row["component"] == analyte
-        ]
-        figures[f"{analyte}_coverage95"] = sum(abs(v) <= COVERAGE_FACTOR for v in z) / len(z)
-        figures[f"{analyte}_rms_z"] = rms(z)
-        figures["unknowns"] = float(len(z))
+def figures_of(results: Sequence[Result]) -> dict[str, float]:
+    """Coverage and RMS of z, of all results and by folder and form."""
+    figures: dict[str, float] = {}
+    for tag in ("", *dict.fromkeys(r.bench for r in results)):
+        for analyte in ANALYTES:
+            z = [r.z for r in results if r.analyte == analyte and tag in ("", r.bench)]
+            name = f"{analyte}_{tag}_" if tag else f"{analyte}_"
+            figures[f"{name}coverage95"] = sum(abs(v) <= COVERAGE_FACTOR for v in z) / len(z)
+            figures[f"{name}rms_z"] = rms(z)
     return figures
 
 
 def main() -> int:
     """Run all draws, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("folders", metavar="DIR", type=Path, nargs="+")
     parser.add_argument("--out", metavar="OUT", type=Path, required=True)
     parser.add_argument("--json", metavar="FILE", type=Path)
-    parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--thinnings", type=int, default=5)
-    parser.add_argument("--form", choices=tuple(FORMS), default="powders")
+    parser.add_argument("--draws", type=int, default=12)
+    parser.add_argument("--thinnings", type=int, default=2)
     parser.add_argument("--jobs", metavar="N", type=int, default=1)
     given = parser.parse_args()
     try:
-        chain = prepared_chain(given.folder, given.out, given.form, given.jobs)
-        assays: list[list[Row]] = []
-        stated: list[Budgets] = []
-        ratios: dict[str, float] = {}
-        for seed in range(1, given.draws + 1):
-            assays.append(draw(given.folder, chain, given.form, seed=seed, thinnings=given.thinnings))
-            stated.append(budgets(given.out / f"draw-{seed}" / given.form / "assays.json"))
-            if seed == 1:
-                ratios = full_time_ratios(chain, given.out / "draw-1", given.form)
+        known = [b for folder in given.folders for b in benches(folder, given.out / folder.name, given.jobs)]
+        left_out = {b.name: b.unknowns(given.draws) for b in known}
+        with ThreadPoolExecutor(max_workers=max(given.jobs, 1)) as pool:
+            drawn = [
+                pool.submit(draw, b, left_out[b.name][k], seed=k + 1, thinnings=given.thinnings)
+                for k in range(given.draws)
+                for b in known
+            ]
+            results = [result for one in drawn for result in one.result()]
+        ratios = full_time_ratios(known[0], left_out[known[0].name][0])
     except ChainError as problem:
         print(problem, file=sys.stderr)
         return 1
-    figures = {**figures_of(given.folder, given.form, [row for rows in assays for row in rows]), **ratios}
+    figures = {**figures_of(results), **ratios, "unknowns": len(results) / len(ANALYTES)}
     for analyte in ANALYTES:
-        figures[f"{analyte}_repeats"] = repeats(assays, stated, analyte)
-        figures[f"{analyte}_chance"] = chance(stated, analyte)
-    print(f"\n{figures['unknowns']:.0f} unknowns in {given.draws} draws")
+        mine = [r for r in results if r.analyte == analyte]
+        figures[f"{analyte}_repeats"] = repeats(mine)
+        figures[f"{analyte}_chance"] = chance(mine)
+    print(f"\n{figures['unknowns']:.0f} unknowns, {len(drawn)} calibrations")
     for analyte in ANALYTES:
         inside, by_chance = (100.0 * figures[f"{analyte}_{name}"] for name in ("coverage95", "chance"))
         z, repeated = (figures[f"{analyte}_{name}"] for name in ("rms_z", "repeats"))
@@ -276,6 +358,12 @@ def main() -> int:
             f"  {analyte:3} truth inside: {inside:5.1f} % (95 ± {2.0 * by_chance:.1f} by chance, 2 s)   RMS z {z:.2f}"
             f"   scatter of repeats over what is stated {repeated:.2f}"
         )
+    for b in known:
+        told = (
+            f"{a} {100.0 * figures[f'{a}_{b.name}_coverage95']:.1f} % ({figures[f'{a}_{b.name}_rms_z']:.2f})"
+            for a in ANALYTES
+        )
+        print(f"  {b.folder.name} {b.form} (RMS z):  {'  '.join(told)}")
     print(f"  counting part, quarter of the time over full time: {ratios['counting_ratio']:.3f} (2 expected)")
     print(f"  counting and background together: {ratios['repeating_ratio']:.3f}")
     write_figures(given.json, figures)

@@ -54,7 +54,8 @@ def drawn(seed: int, n: int) -> list[Evidence]:
                 information=np.linalg.inv(covariance),
                 exposure_s=exposure,
                 strength=dict(zip(GROUPS, strength, strict=True)),
-                content={"La": (content[0], u[0]), "Pr": (content[1], u[1])},
+                content={"La": content[0], "Pr": content[1]},
+                certificate=np.diag(u**2),
             )
         )
     return found
@@ -113,6 +114,86 @@ def test_order_of_the_standards_changes_nothing() -> None:
 
 
 def test_group_without_certificate_teaches_nothing_about_itself() -> None:
-    bare = [replace(e, content={"La": e.content["La"]}) for e in drawn(5, 8)]
+    bare = [replace(e, content={"La": e.content["La"]}, certificate=e.certificate[:1, :1]) for e in drawn(5, 8)]
     found = lesson(bare)
     assert np.sqrt(found.covariance[1, 1]) == pytest.approx(0.05, rel=1e-6)
+
+
+MANY = tuple(f"{element} K" for element in ("Ca", "Ti", "V", "Cr", "Mn", "Fe", "Zn", "Sr"))
+
+
+def scattered(seed: int, relative: FloatArray, *, n: int = 12) -> list[Evidence]:
+    """Evidence of n standards whose areas scatter by `relative` beyond certificates of 0.3 %, by group."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for _ in range(n):
+        content = generator.uniform(0.01, 0.1, len(MANY))
+        u = 0.003 * content
+        errors = u * generator.standard_normal(len(MANY)) + relative * content * generator.standard_normal(len(MANY))
+        sigma = 1e-3 * 1e5 * content  # counting: 0.1 %
+        found.append(
+            Evidence(
+                names=tuple(f"area:{g}" for g in MANY),
+                centre=1e5 * (content + errors) + sigma * generator.standard_normal(len(MANY)),
+                score=np.zeros(len(MANY)),
+                information=np.diag(sigma**-2),
+                exposure_s=1e5,
+                strength=dict.fromkeys(MANY, 1.0),
+                content={g.split()[0]: w for g, w in zip(MANY, content, strict=True)},
+                certificate=np.diag(u**2),
+            )
+        )
+    return found
+
+
+def scatter_of(evidences: list[Evidence]) -> FloatArray:
+    found = learn(
+        evidences,
+        groups=MANY,
+        ratios=JointPrior(names=(), mean=np.zeros(0), covariance=np.zeros((0, 0))),
+        shapes=(),
+        log_sensitivity=np.zeros(len(MANY)),
+        log_sensitivity_sigma=np.full(len(MANY), 0.05),
+    )
+    return found.relative_scatter
+
+
+@pytest.mark.parametrize("true", [0.0005, 0.003, 0.01])
+def test_scatter_is_found_from_all_groups_together_whatever_is_usual(true: float) -> None:
+    found = scatter_of(scattered(1, np.full(len(MANY), true)))
+    # 96 residuals of 0.3 % besides: the scatter is known to 0.3 % (2/96)^(1/4) = 0.11 %, or to 1/sqrt(2 x 96) = 7 %.
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(true, abs=0.0012 if true < 0.003 else 0.0, rel=0.35)
+
+
+def test_scatter_of_one_group_stands_out_and_leaves_the_others() -> None:
+    relative = np.full(len(MANY), 0.001)
+    relative[5] = 0.05
+    found = scatter_of(scattered(2, relative))
+    # Twelve residuals know a standard deviation to a fifth.
+    assert found[5] == pytest.approx(0.05, rel=0.6)
+    assert np.all(np.delete(found, 5) < 0.003)
+
+
+def test_errors_of_certificates_that_all_lines_share_are_no_scatter() -> None:
+    # The certificate of an absorber is in error by what makes all lines 0.5 % weaker or stronger.
+    generator, shared = np.random.default_rng(3), 0.005
+    moved = []
+    for e in scattered(4, np.full(len(MANY), 0.0005)):
+        content = np.array(list(e.content.values()))
+        moved.append(
+            replace(
+                e,
+                centre=e.centre + 1e5 * shared * generator.standard_normal() * content,
+                certificate=e.certificate + shared**2 * np.outer(content, content),
+            )
+        )
+    # 0.5 % would be found if each line were on its own; residuals of 0.3 % leave 0.11 % open for all groups together.
+    assert np.median(scatter_of(moved)) < 0.0005 + 2 * 0.0011
+
+
+def test_size_of_shapes_is_found_from_all_of_them() -> None:
+    few = lesson(drawn(6, FEWEST_FOR_SHAPES)).shapes
+    assert few is not None
+    spread = np.sqrt(np.diag(few.covariance))
+    assert np.all(spread < 2.0 * SPREAD)
+    assert np.all(spread > 0.5 * SPREAD)

@@ -463,7 +463,7 @@ def _rates(block: _Block, fits: dict[str, _Fitted], areas: dict[str, FloatArray]
 
 
 def _coupling(completed: Closure, expansion: StrengthExpansion, seen: FloatArray, strengths: FloatArray) -> FloatArray:
-    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j by forward differences, see `quantification._coupling`; shape (n, m, m)."""
+    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j by forward differences, see `quantification.coupling_of`; shape (n, m, m)."""
     matrix = np.tile(np.eye(seen.shape[1]), (seen.shape[0], 1, 1))
     base = np.log(strengths)
     for j in range(seen.shape[1]):

@@ -22,6 +22,7 @@ from xrfree.quantification import (
     CommonSolution,
     Prepared,
     common_solution,
+    coupling_of,
     group_key,
     net_rate_uncertainties,
     net_rates,
@@ -48,12 +49,14 @@ class _Standard:
     """One standard, fitted with its certified contents held fixed.
 
     content : certified mass fraction in the specimen, and its standard uncertainty, of every element.
+    certificate : covariance of these contents as lines show them, (kg/kg)², in their order: M U Mᵀ.
     relative_effect : of each source of error of the certificate on its contents, by element.
     strength, rate, rate_uncertainty : by element.
     """
 
     material: str
     content: dict[str, tuple[float, float]]
+    certificate: FloatArray
     relative_effect: dict[str, dict[str, float]]
     solution: CommonSolution
     strength: dict[str, float]
@@ -132,11 +135,15 @@ def _fitted(
     }
     pinned = {element: w for element, (w, _) in content.items()}
     solution = common_solution(measurement, prepared, specimens[standard], pinned=pinned)
+    coupling = coupling_of(solution, prepared, specimens[standard], np.array([solution.seen[e] for e in elements]))
+    certified = [elements.index(e) for e in content]
+    effect = coupling[np.ix_(certified, certified)] * [u for _, u in content.values()]
     rate = net_rates(solution.fits, prepared.method)
     uncertainty = net_rate_uncertainties(solution.fits, prepared.method)
     return _Standard(
         material=standard,
         content=content,
+        certificate=effect @ effect.T,
         relative_effect=_relative_effects(certificates[standard], list(content), force=force),
         solution=solution,
         strength=dict(zip(elements, solution.strengths.tolist(), strict=True)),
@@ -253,7 +260,10 @@ def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tup
 
 def _evidence(standard: _Standard, region: Region, places: Mapping[str, str], shapes: Sequence[str]) -> Evidence:
     strength = {group: standard.strength[element] for element, group in places.items()}
-    return evidence(standard.fit(region), strength=strength, content=standard.content, shapes=shapes)
+    content = {element: w for element, (w, _) in standard.content.items()}
+    return evidence(
+        standard.fit(region), strength=strength, content=content, certificate=standard.certificate, shapes=shapes
+    )
 
 
 def _is_determined(element: str, standards: Sequence[_Standard]) -> bool:

@@ -2,12 +2,16 @@
 
 Definition   Standard s has areas a, line ratios θ and a shape β (smooth correction of the background, resolution). Its
              spectrum says ln L_s(a, θ, β) = g z - z M z / 2 around the fit, everything else integrated out. Further
-                 a_i = T k_i S_i (w_i + b_i + e_i),  e_i ~ N(0, u_i² + (s_rel w_i)² + s_abs²)
+                 a_i = T k_i S_i (w_i + b_i + c_i + e_i),  c ~ N(0, U),  e_i ~ N(0, (s_rel w_i)² + s_abs²)
                  β = m + f,  f ~ N(0, Ω)
-             with live time T, modelled strength S, certified content w with standard uncertainty u. The common
+             with live time T, modelled strength S, certified content w, whose errors c are those of the certificate
+             as the lines show them: through the strengths of the whole specimen, too. The common
              x = (θ, ln k, b, m) has a Gaussian posterior once a and β of every standard are integrated out; the
              scatters s_rel, s_abs and the spread Ω of the shapes follow by expectation and maximisation.
              A. P. Dempster, N. M. Laird, D. B. Rubin, J. R. Stat. Soc. B 39 (1977) 1
+             A dozen standards hardly show the scatter of one line group, but that of all groups of a region together:
+             s² = r² ν/χ²_ν about a scale r of the region, which the same data find (empirical Bayes). So do the shapes
+             with the size of their spread.        G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 3 (2004) 3
 Validation   tests/test_learning.py: what the data were drawn with is recovered within the stated uncertainties.
 """
 
@@ -19,6 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.special import wrightomega
 
 from xrfree.errors import CalibrationError
 from xrfree.fit import JointPrior
@@ -34,19 +39,24 @@ RESOLUTION = {"noise": 0.02, "fano": 0.01}
 BACKGROUND_SPREAD = 0.05
 """How far a coefficient of the smooth correction usually differs between specimens, over the scattered continuum."""
 USUAL_SPECIMENS = 3.0
-"""The usual spreads count as much as this many standards."""
+"""Uncorrelated shapes of one common size count as much as this many standards; the usual size of them as one."""
 USUAL_RELATIVE_SCATTER, USUAL_ABSOLUTE_SCATTER = 0.003, 0.3
 """Usual scatter between specimens: relative, and at zero content in counting uncertainties."""
-USUAL_POINTS = 2.0
-"""The usual scatters count as much as this many standards."""
+USUAL_FACTOR = 3.0
+"""By which factor (one standard deviation) a region's scatter may well be larger or smaller than the usual one."""
+ALIKE_POINTS = 2.0
+"""The scatter of its region counts for a line group as much as this many standards: ν of the distribution of s²."""
 FEWEST_FOR_SHAPES = 6
 """Standards below which nothing is said about a population of shapes."""
 _BLANK_SIGMA = 10.0
 """Prior standard deviation of blanks in counting uncertainties."""
 _FLAT = 10.0
 """Prior standard deviation of the mean shapes: none."""
-_ROUNDS = 40
+_ROUNDS = 100
 """Of expectation and maximisation; the first ten do most of it."""
+_STRIDE = 1.9
+"""By which the logarithms of the scatters go farther than one such round, for it is slow where data say little; below 2
+it comes to the same end.                  R. Salakhutdinov, S. Roweis, Proc. 20th Int. Conf. Mach. Learn. (2003) 664"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +66,9 @@ class Evidence:
     names : areas ("area:La L"), ratios ("ratio:La L:L2-M4,5") and shape parameters (background over its first term).
     centre, score, information : of those, in a quadratic log-likelihood; shapes (n,), (n,) and (n, n).
     exposure_s : live time times the share that pile-up leaves in the lines.
-    strength : modelled strength of each line group; content : certified mass fraction and its standard uncertainty.
+    strength : modelled strength of each line group; content : certified mass fraction of each element.
+    certificate : covariance of the contents that the lines show by the errors of the certificate, (kg/kg)², in the
+        order of `content`: M U Mᵀ, see `quantification.coupling_of`.
     """
 
     names: tuple[str, ...]
@@ -65,7 +77,8 @@ class Evidence:
     information: FloatArray
     exposure_s: float
     strength: Mapping[str, float]
-    content: Mapping[str, tuple[float, float]]
+    content: Mapping[str, float]
+    certificate: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +110,8 @@ def evidence(
     fit: RegionFit,
     *,
     strength: Mapping[str, float],
-    content: Mapping[str, tuple[float, float]],
+    content: Mapping[str, float],
+    certificate: FloatArray,
     shapes: Sequence[str],
 ) -> Evidence:
     """Quadratic log-likelihood of one fit in its areas, line ratios and shapes; all else integrated over its prior.
@@ -131,6 +145,7 @@ def evidence(
         exposure_s=fit.areas.live_time_s * fit.areas.survival,
         strength=dict(strength),
         content=dict(content),
+        certificate=certificate,
     )
 
 
@@ -211,7 +226,7 @@ class _Standard:
     own, common : positions of z and θ in the evidence; place : of θ in the common vector.
     groups, group : positions in z and numbers of the calibrated line groups with a certified content; shapes, shape :
         the same of the shapes.
-    content, uncertainty : certified, of these groups; rate : counts per ln k = 0 and mass fraction.
+    content, certificate : of these groups, and covariance of its errors; rate : counts per ln k = 0 and mass fraction.
     """
 
     evidence: Evidence
@@ -223,7 +238,7 @@ class _Standard:
     shapes: IntArray
     shape: IntArray
     content: FloatArray
-    uncertainty: FloatArray
+    certificate: FloatArray
     rate: FloatArray
 
     def information(self, rows: IntArray, columns: IntArray) -> FloatArray:
@@ -325,7 +340,7 @@ def _standard(e: Evidence, layout: _Layout) -> _Standard:
         if name[5:] in layout.groups and split_group(name[5:])[0] in e.content
     ]
     shaped = [(q, layout.shapes.index(name)) for q, name in enumerate(names) if name in layout.shapes]
-    certified = [e.content[split_group(layout.groups[j])[0]] for _, j in found]
+    certified = [list(e.content).index(split_group(layout.groups[j])[0]) for _, j in found]
     return _Standard(
         evidence=e,
         own=own,
@@ -335,8 +350,8 @@ def _standard(e: Evidence, layout: _Layout) -> _Standard:
         group=np.array([j for _, j in found], dtype=np.int64),
         shapes=np.array([q for q, _ in shaped], dtype=np.int64),
         shape=np.array([j for _, j in shaped], dtype=np.int64),
-        content=np.array([w for w, _ in certified]),
-        uncertainty=np.array([u for _, u in certified]),
+        content=np.array(list(e.content.values()))[certified],
+        certificate=e.certificate[np.ix_(certified, certified)],
         rate=np.array([e.exposure_s * e.strength[layout.groups[j]] for _, j in found]),
     )
 
@@ -348,7 +363,7 @@ def _expectation(s: _Standard, layout: _Layout, state: _State) -> _Expectation:
     precision = np.zeros((mean.size, mean.size))
     unit = s.rate * np.exp(state.common[layout.log_k][s.group])
     mean[s.groups] = unit * (s.content + state.common[layout.blank][s.group])
-    precision[s.groups, s.groups] = 1.0 / (unit**2 * _variance(s, state))
+    precision[np.ix_(s.groups, s.groups)] = np.linalg.inv(_covariance(s, state)) / np.outer(unit, unit)
     slope[s.groups, layout.log_k.start + s.group] = mean[s.groups]
     slope[s.groups, layout.blank.start + s.group] = unit
     mean[s.shapes] = state.common[layout.shape][s.shape]
@@ -358,10 +373,10 @@ def _expectation(s: _Standard, layout: _Layout, state: _State) -> _Expectation:
     return _Expectation(mean=mean, slope=slope, precision=precision, unit=unit)
 
 
-def _variance(s: _Standard, state: _State) -> FloatArray:
-    """u² + (s_rel w)² + s_abs² of the contents of one standard."""
+def _covariance(s: _Standard, state: _State) -> FloatArray:
+    """U + diag((s_rel w)² + s_abs²) of the contents of one standard, shape (n_groups, n_groups)."""
     relative, absolute = state.relative[s.group] * s.content, state.absolute[s.group]
-    return np.asarray(s.uncertainty**2 + relative**2 + absolute**2)
+    return np.asarray(s.certificate + np.diag(relative**2 + absolute**2))
 
 
 def _posterior(s: _Standard, e: _Expectation, state: _State) -> _Posterior:
@@ -410,31 +425,65 @@ def _with_scatters(
     covariance: FloatArray,
 ) -> _State:
     """Spread of the shapes and scatters between specimens that the expected deviations ask for."""
-    spread = USUAL_SPECIMENS * layout.usual_spread
-    relative = [[USUAL_POINTS, USUAL_POINTS * USUAL_RELATIVE_SCATTER**2] for _ in layout.groups]
-    absolute = [[USUAL_POINTS, USUAL_POINTS * (USUAL_ABSOLUTE_SCATTER * t) ** 2] for t in layout.typical]
+    spread = np.zeros_like(state.spread)
+    relative, absolute = np.zeros((len(layout.groups), 2)), np.zeros((len(layout.groups), 2))
     for s, e, p in zip(standards, expectations, posteriors, strict=True):
         away = s.evidence.centre[s.own] + p.constant - e.mean + (p.slope - e.slope) @ step
         second = np.outer(away, away) + p.covariance + (p.slope - e.slope) @ covariance @ (p.slope - e.slope).T
         spread[np.ix_(s.shape, s.shape)] += second[np.ix_(s.shapes, s.shapes)]
-        square, variance = np.diag(second)[s.groups] / e.unit**2, _variance(s, state)
+        known = np.linalg.inv(_covariance(s, state))
+        found = second[np.ix_(s.groups, s.groups)] / np.outer(e.unit, e.unit)
+        excess = np.diag(known @ found @ known - known)
         for k, j in enumerate(s.group):
             if s.content[k] > 0.0:
-                part = _share(state.relative[j] ** 2 * s.content[k] ** 2, variance[k], square[k])
-                relative[j] = [relative[j][0] + 1.0, relative[j][1] + part / s.content[k] ** 2]
-            part = _share(state.absolute[j] ** 2, variance[k], square[k])
-            absolute[j] = [absolute[j][0] + 1.0, absolute[j][1] + part]
+                part = _share(state.relative[j] ** 2 * s.content[k] ** 2, excess[k])
+                relative[j] += 1.0, part / s.content[k] ** 2
+            absolute[j] += 1.0, _share(state.absolute[j] ** 2, excess[k]) / layout.typical[j] ** 2
     return replace(
         state,
-        spread=spread / (USUAL_SPECIMENS + len(standards)),
-        relative=np.sqrt([total / n for n, total in relative]),
-        absolute=np.sqrt([total / n for n, total in absolute]),
+        spread=_shrunk_spread(spread, len(standards), layout.usual_spread),
+        relative=_shrunk_scatter(state.relative, relative, USUAL_RELATIVE_SCATTER),
+        absolute=layout.typical * _shrunk_scatter(state.absolute / layout.typical, absolute, USUAL_ABSOLUTE_SCATTER),
     )
 
 
-def _share(part: float, whole: float, square: float) -> float:
-    """Expected square of one of several independent errors whose sum has the expected square `square`."""
-    return float(part - part**2 / whole + (part / whole) ** 2 * square)
+def _shrunk_spread(total: FloatArray, n: int, usual: FloatArray) -> FloatArray:
+    """Ω of n standards whose expected outer products add to `total`, towards uncorrelated shapes U of one size h.
+
+    Ω = (ν h² U + total)/(ν + n),  h² = (1 + tr(U⁻¹ total)/p)/(1 + n) for p shapes
+    """
+    if not total.size:
+        return total
+    size = (1.0 + float(np.mean(np.diag(total) / np.diag(usual)))) / (1.0 + n)
+    return np.asarray((USUAL_SPECIMENS * size * usual + total) / (USUAL_SPECIMENS + n))
+
+
+def _shrunk_scatter(present: FloatArray, sums: FloatArray, usual: float) -> FloatArray:
+    """Scatter of each line group, towards the one scale r of the region: s² = (ν r² + Σ e²)/(ν + n).
+
+    present : s as they are, shape (n_groups,); sums : n and Σ e² of each, shape (n_groups, 2).
+    """
+    n, total = sums.T
+    found = np.sqrt((ALIKE_POINTS * _scale(present, usual) ** 2 + total) / (ALIKE_POINTS + n))
+    return np.asarray(present * (found / present) ** _STRIDE)
+
+
+def _scale(scatters: FloatArray, usual: float) -> float:
+    """Most probable r of scatters s² = r² ν/χ²_ν, ln r being ln(usual) within τ beforehand.
+
+    J ν - ν r² Σ 1/s² = ln(r/usual)/τ²: a few large scatters leave it where it is. Solved by Wright's ω, ω + ln ω = z.
+    """
+    pull = ALIKE_POINTS * np.log(USUAL_FACTOR) ** 2
+    most = np.log(usual) + pull * scatters.size
+    return float(np.exp(most - 0.5 * wrightomega(2.0 * most + np.log(2.0 * pull * np.sum(scatters**-2.0)))))
+
+
+def _share(part: float, excess: float) -> float:
+    """Expected square of an error of variance `part` in one of several sums of errors: p + p² (V⁻¹ D V⁻¹ - V⁻¹)_kk.
+
+    V : covariance of the sums; D : their expected products; excess : the diagonal element.
+    """
+    return float(part + part**2 * excess)
 
 
 def _lesson(layout: _Layout, state: _State, covariance: FloatArray) -> Lesson:

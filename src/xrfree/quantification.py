@@ -590,7 +590,7 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     elements = list(quantified_groups(prepared.method))
     w = np.array([solution.seen[e] for e in elements])
     unit = np.exp(prepared.log_sensitivity) * solution.strengths
-    coupling = _coupling(solution, prepared, specimen, w)
+    coupling = coupling_of(solution, prepared, specimen, w)
     base = np.log(solution.strengths)
     moves = [
         (np.log(_strengths(solution.seen, prepared, moved)) - base, np.array(moved.dilution / specimen.dilution - 1.0))
@@ -707,10 +707,12 @@ def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatAr
     )
 
 
-def _coupling(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
+def coupling_of(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
     """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences.
 
     Traces are as uncertain as main elements: all columns count, not only those of high contents.
+
+    w : mass fractions of the quantified elements in the specimen, kg/kg, shape (n,); the result is (n, n).
     """
     elements = list(quantified_groups(prepared.method))
     matrix = np.eye(len(elements))
