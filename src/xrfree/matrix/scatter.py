@@ -34,6 +34,8 @@ _BINS = 450
 _LOWEST_KEV = 0.3
 _REBIN_KEV = 0.03
 """Step of rebinned light: below the Gaussian width of every detector, so that the sum of Gaussians is smooth."""
+_NARROW = 1e-6
+"""Width of a bin, in steps of the grid, below which it is a point."""
 _MOMENTUM_EDGES = np.array([0.0, 0.25, 0.5, 0.8, 1.15, 1.6, 2.2, 3.0, 4.2, 6.0, 9.0, 14.0, 22.0])
 _MOMENTUM_WIDTH = np.concatenate([np.diff(_MOMENTUM_EDGES)[::-1], np.diff(_MOMENTUM_EDGES)])
 MOMENTUM = np.concatenate(
@@ -47,11 +49,13 @@ class Scattering:
 
     Each of the three parts is a table of (photons arriving x differential cross section), shape
     (n_elements, n_energies), with the energies before and after scattering.
+    grid : even energies on which the parts of the continuum are added.
     """
 
     condition: InstrumentCondition
     elements: tuple[str, ...]
     continuum: tuple[_Part, ...]
+    grid: _Grid
     tube_series: tuple[str, ...]
     tube_rayleigh: _Part
     tube_compton: _Part
@@ -67,6 +71,18 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """How bins of light share in the points of an even grid.
+
+    energy_kev : the points, shape (n_points,); point, share : of every bin, shape (n_bins, n_touched).
+    """
+
+    energy_kev: FloatArray
+    point: NDArray[np.int64]
+    share: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScatteredLight:
     """Detected photons / (s sr mA): energies (keV) and strengths, each of shape (n,), of a fine list of energies."""
 
@@ -76,14 +92,22 @@ class ScatteredLight:
 
 def scattering(condition: InstrumentCondition, detector: Detector, elements: Sequence[str]) -> Scattering:
     """Prepare the scatter of one condition."""
-    bins, continuum = _continuum_bins(condition, elements)
+    breaks = _continuum_breaks(condition, elements)
+    bins = 0.5 * (breaks[1:] + breaks[:-1])
+    continuum = incident_flux(condition, bins) * np.diff(breaks)
+    after = _after_compton(breaks, condition.scattering_angle_rad)
     lines, photons = incident_lines(condition)
+    parts = (
+        _rayleigh_part(condition, detector, elements, bins, continuum),
+        _compton_part(condition, detector, elements, bins, continuum),
+    )
     return Scattering(
         condition=condition,
         elements=tuple(elements),
-        continuum=(
-            _rayleigh_part(condition, detector, elements, bins, continuum),
-            _compton_part(condition, detector, elements, bins, continuum),
+        continuum=parts,
+        grid=_grid(
+            np.concatenate([part.energy_kev for part in parts]),
+            np.concatenate([np.diff(breaks), np.diff(after, axis=0).ravel()]),
         ),
         tube_series=tuple(line.series for line in tube_lines(condition.tube)),
         tube_rayleigh=_rayleigh_part(condition, detector, elements, lines, photons),
@@ -96,9 +120,37 @@ def scattered_continuum(model: Scattering, mass_fraction: FloatArray, areal_dens
 
     S(E) = ε(E) / sin ψ1 Σ_i w_i N(E0) dσ_i/dΩ(E0, θ) A(E0, E),  A as in `fundamental.line_strengths`
     """
-    energy = np.concatenate([part.energy_kev for part in model.continuum])
     strength = np.concatenate([_seen(model, part, mass_fraction, areal_density_g_cm2) for part in model.continuum])
-    return rebinned(energy, strength)
+    grid = model.grid
+    shared = grid.share * strength[:, None]
+    summed = np.bincount(grid.point.ravel(), weights=shared.ravel(), minlength=grid.energy_kev.size)
+    return ScatteredLight(energy_kev=grid.energy_kev, strength=summed.astype(np.float64, copy=False))
+
+
+def _grid(centre_kev: FloatArray, width_kev: FloatArray) -> _Grid:
+    """Grid of 30 eV for bins of light that lie side by side, the light of each spread evenly over its width.
+
+    share of point k = 1/w ∫ h(x - k) dx over the bin, h(x) = 1 - |x| for |x| < 1, in units of the grid's step
+    Even light comes out even. Bins taken as points would not do: those that lie a little further apart than the grid's
+    points leave a bump of 1 % wherever one falls just on a point.
+    """
+    width = np.maximum(width_kev / _REBIN_KEV, _NARROW)
+    low = np.maximum(centre_kev, _LOWEST_KEV) / _REBIN_KEV - 0.5 * width
+    first = np.floor(low).astype(np.int64)
+    touched = first[:, None] + np.arange(int(np.ceil(width.max())) + 2)
+    share = _below_hat(low[:, None] + width[:, None] - touched) - _below_hat(low[:, None] - touched)
+    point = touched - first.min()
+    return _Grid(
+        energy_kev=_REBIN_KEV * (first.min() + np.arange(int(point.max()) + 1)),
+        point=point,
+        share=share / width[:, None],
+    )
+
+
+def _below_hat(x: FloatArray) -> FloatArray:
+    """∫ h from -1 to x, h(x) = 1 - |x|."""
+    inside = np.clip(x, -1.0, 1.0)
+    return np.asarray(0.5 + inside - 0.5 * inside * np.abs(inside))
 
 
 def rebinned(energy_kev: FloatArray, strength: FloatArray) -> ScatteredLight:
@@ -153,14 +205,12 @@ def _table(look_up: str, elements: Sequence[str], energy: FloatArray, angle: flo
     return np.array([function(_tables.atomic_number(e), energy, angle) for e in elements])
 
 
-def _continuum_bins(condition: InstrumentCondition, elements: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """Energies (keV) and photons of bins that no absorption edge of the specimen or the filters crosses."""
+def _continuum_breaks(condition: InstrumentCondition, elements: Sequence[str]) -> FloatArray:
+    """Ends (keV) of bins that no absorption edge of the specimen or the filters crosses."""
     low, high = 0.8, condition.tube.voltage_kv
     inside = [e for a in (*condition.filters, *condition.tube.window) for e in _tables.parse_formula(a.formula)]
     edges = _edges_between([*elements, *inside, condition.tube.anode], low, high)
-    breaks = np.unique(np.concatenate([np.linspace(low, high, _BINS + 1), edges]))
-    energy = 0.5 * (breaks[1:] + breaks[:-1])
-    return energy, incident_flux(condition, energy) * np.diff(breaks)
+    return np.unique(np.concatenate([np.linspace(low, high, _BINS + 1), edges]))
 
 
 def _rayleigh_part(
@@ -185,10 +235,15 @@ def _compton_part(
     angle = condition.scattering_angle_rad
     total = photons * _table("compton_differential", elements, energy, angle)
     share = np.array([momentum_shares(e) for e in elements])
-    after = np.maximum(compton_energy(energy[:, None], MOMENTUM, angle), 0.3)
+    after = _after_compton(energy, angle)
     strength = (total[:, :, None] * share[:, None, :]).reshape(len(elements), -1)
     before = np.repeat(_attenuation_table(elements, energy), MOMENTUM.size, axis=1)
     return _part(condition, detector, elements, strength, before, after.ravel())
+
+
+def _after_compton(energy_kev: FloatArray, angle: float) -> FloatArray:
+    """Energies (keV) after Compton scattering for each of `MOMENTUM`, shape (n, n_momenta); at least 0.3 keV."""
+    return np.maximum(compton_energy(energy_kev[:, None], MOMENTUM, angle), _LOWEST_KEV)
 
 
 def momentum_shares(element: str) -> FloatArray:
