@@ -53,7 +53,8 @@ class NetAreas(Shown):
     """Areas (counts) of line groups with their full covariance.
 
     groups : line groups ("La L"), each with one area.
-    area : shape (n,), counts; covariance : shape (n, n), counts².
+    area : shape (n,), counts at full energy, tail and shelf included, that a group would have with the model's line
+        ratios and the strength of its strongest lines; covariance : shape (n, n), counts².
     counting_covariance, response_covariance : shape (n, n), parts of `covariance`: what it would be if all but the
         areas were known, and what the priors of line ratios, escape, pile-up and background leave open. The rest
         comes from finding these in the same counts; without the second part, it is what repeated counting scatters by.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xrfree.errors import FitError
 from xrfree.fit import FitSettings, JointPrior, RegionFit, Templates, fit_spectra, fit_spectrum
 from xrfree.fit.ratios import ratio_plan
+from xrfree.fit.response import escape_probability
 from xrfree.instrument import Response
 from xrfree.spectrum import Spectrum
 
@@ -68,6 +69,20 @@ def test_freed_subshell_is_found_where_the_prior_would_hold_it(band: Band, off_s
         value, u = free[f"ratio:{group}:L2"]
         # No noise but rounding; 1.5e8 counts.
         assert value == pytest.approx(0.10, abs=0.2 * u)
+
+
+def test_detected_photons_are_those_of_nature_whatever_the_templates_say(band: Band, off_spectrum: Spectrum) -> None:
+    fit = fitted(band, off_spectrum, {"Ce L2": "free", "Nd L2": "free"})
+    escape = 1.0 + escape_probability(band.templates.energy_kev, "Si")
+    for k, group in enumerate(band.templates.groups):
+        mine = np.array([c.group == group for c in band.templates.clusters])[band.templates.line_cluster]
+        factor = np.array([OFF.get((c.group, c.name), 1.0) for c in band.templates.clusters])
+        strength = (band.templates.strength * factor[band.templates.line_cluster])[mine]
+        true = 100.0 * band.areas[group] * np.average(escape[mine], weights=strength)
+        # No noise but rounding; the area itself, without the tenth of L2 and the escape, is many u away.
+        assert fit.detected[k] == pytest.approx(true, abs=0.3 * fit.areas.standard_uncertainty[k])
+        if group in ("Ce L", "Nd L"):
+            assert fit.areas.area[k] < true - 5.0 * fit.areas.standard_uncertainty[k]
 
 
 def test_freed_subshell_takes_nothing_from_a_joint_prior(band: Band, off_spectrum: Spectrum) -> None:

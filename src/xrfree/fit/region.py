@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xrfree.areas import FitCurve, FitVerdict, NetAreas
 from xrfree.errors import FitError, NotDeterminedError
 from xrfree.fit.inputs import FitSettings, Templates
-from xrfree.fit.model import LOWER_BOUNDS, SpectrumModel
+from xrfree.fit.model import LOWER_BOUNDS, SpectrumModel, moved_response
 from xrfree.fit.residual import UnmodelledLine, structure, unmodelled_lines
 from xrfree.fit.solve import JointPrior, Solution, in_words, solve, variances_without
 from xrfree.instrument import Response
@@ -46,6 +46,23 @@ class RegionFit(Shown):
     def lines(self) -> FloatArray:
         """Expected counts of each line group with its escape peaks, shape (n_groups, n_channels)."""
         return self.model.lines_everywhere(self.values)
+
+    @property
+    def detected(self) -> FloatArray:
+        """Photons of each line group that met the detector, shape (n_groups,).
+
+        N_g = 1/s Σ_c a_c Σ_l S_l (1 + e p_l),  clusters c of the group as strong as fitted, s survival of pile-up
+        a_c amplitude, S_l strength and p_l escape probability of the lines of c, e scale of the escape. Areas are
+        counts at full energy with the model's line ratios instead: what sensitivities refer to.
+        """
+        model = self.model
+        clusters = model.amplitudes(self.values)
+        escape = moved_response(model.response, self.values).escape_scale
+        lines = model.photons
+        counts = np.concatenate([clusters, escape * clusters])[lines.column] * lines.strength
+        owner = model.templates.cluster_group[lines.column % lines.n_clusters]
+        total = np.bincount(owner, weights=counts, minlength=len(model.templates.groups))
+        return np.asarray(total / model.survival, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
