@@ -155,9 +155,11 @@ def test_continuum_keeps_all_light_when_it_is_sorted_into_a_grid(model: Scatteri
     energy, strength = [], []
     sine = np.sin(np.pi / 4)
     for part in model.continuum:
-        path = (ORE @ part.before_attenuation + ORE @ part.after_attenuation) / sine
+        before = np.repeat(part.before_attenuation, part.share.shape[1], axis=1)
+        path = (ORE @ before + ORE @ part.after_attenuation) / sine
         energy.append(part.energy_kev)
-        strength.append(part.efficiency / sine * (ORE @ part.strength) / path)
+        scattered = np.einsum("e,ei,eo->io", ORE, part.strength, part.share).ravel()
+        strength.append(part.efficiency / sine * scattered / path)
     every = np.concatenate(strength)
     assert light.strength.sum() == pytest.approx(every.sum(), rel=1e-9)
     mean = np.average(light.energy_kev, weights=light.strength)

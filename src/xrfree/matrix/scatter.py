@@ -45,10 +45,8 @@ MOMENTUM = np.concatenate(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scattering:
-    """Scatter of one condition, prepared for all specimens made of `elements`.
+    """Scatter of one condition, prepared for all specimens made of `elements`: three parts, Rayleigh and Compton.
 
-    Each of the three parts is a table of (photons arriving x differential cross section), shape
-    (n_elements, n_energies), with the energies before and after scattering.
     grid : even energies on which the parts of the continuum are added.
     """
 
@@ -63,9 +61,18 @@ class Scattering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    energy_kev: FloatArray
+    """One kind of scattering of n_in incident energies, each spread over n_out energies.
+
+    strength : photons arriving x differential cross section, shape (n_elements, n_in); share : of each outgoing energy,
+        shape (n_elements, n_out). before_attenuation : cm²/g, shape (n_elements, n_in).
+    energy_kev, efficiency : after scattering, shape (n_in n_out,), energies of one incident energy together;
+        after_attenuation : shape (n_elements, n_in n_out).
+    """
+
     strength: FloatArray
+    share: FloatArray
     before_attenuation: FloatArray
+    energy_kev: FloatArray
     after_attenuation: FloatArray
     efficiency: FloatArray
 
@@ -195,9 +202,11 @@ def scattered_lines(
 def _seen(model: Scattering, part: _Part, mass_fraction: FloatArray, areal_density: float) -> FloatArray:
     weights = np.maximum(mass_fraction, 0.0)
     sin_in, sin_out = np.sin(model.condition.incidence_angle_rad), np.sin(model.condition.take_off_angle_rad)
-    path = weights @ part.before_attenuation / sin_in + weights @ part.after_attenuation / sin_out
+    before = np.repeat(weights @ part.before_attenuation / sin_in, part.share.shape[1])
+    path = before + weights @ part.after_attenuation / sin_out
     escape = 1.0 / path if np.isinf(areal_density) else -np.expm1(-path * areal_density) / path
-    return np.asarray(part.efficiency / sin_in * (weights @ part.strength) * escape)
+    scattered = ((weights[:, None] * part.strength).T @ part.share).ravel()
+    return np.asarray(part.efficiency / sin_in * scattered * escape)
 
 
 def _table(look_up: str, elements: Sequence[str], energy: FloatArray, angle: float) -> FloatArray:
@@ -221,7 +230,7 @@ def _rayleigh_part(
     photons: FloatArray,
 ) -> _Part:
     strength = photons * _table("rayleigh_differential", elements, energy, condition.scattering_angle_rad)
-    return _part(condition, detector, elements, strength, _attenuation_table(elements, energy), energy)
+    return _part(condition, detector, elements, energy, strength, np.ones((len(elements), 1)), energy)
 
 
 def _compton_part(
@@ -233,12 +242,10 @@ def _compton_part(
 ) -> _Part:
     """Compton scattering, every incident energy spread over the momenta of the atoms' electrons."""
     angle = condition.scattering_angle_rad
-    total = photons * _table("compton_differential", elements, energy, angle)
+    strength = photons * _table("compton_differential", elements, energy, angle)
     share = np.array([momentum_shares(e) for e in elements])
     after = _after_compton(energy, angle)
-    strength = (total[:, :, None] * share[:, None, :]).reshape(len(elements), -1)
-    before = np.repeat(_attenuation_table(elements, energy), MOMENTUM.size, axis=1)
-    return _part(condition, detector, elements, strength, before, after.ravel())
+    return _part(condition, detector, elements, energy, strength, share, after.ravel())
 
 
 def _after_compton(energy_kev: FloatArray, angle: float) -> FloatArray:
@@ -271,14 +278,16 @@ def _part(
     condition: InstrumentCondition,
     detector: Detector,
     elements: Sequence[str],
+    before: FloatArray,
     strength: FloatArray,
-    before_attenuation: FloatArray,
+    share: FloatArray,
     after: FloatArray,
 ) -> _Part:
     return _Part(
-        energy_kev=after,
         strength=strength,
-        before_attenuation=before_attenuation,
+        share=share,
+        before_attenuation=_attenuation_table(elements, before),
+        energy_kev=after,
         after_attenuation=_attenuation_table(elements, after),
         efficiency=detector_efficiency(detector, condition, after),
     )

@@ -67,6 +67,7 @@ _ALL = ("counts", "measurement", *_NUMBERS, *_TEXTS)
 _KNOWN_FILTERS = {1, 2}  # deflate, shuffle
 _CHUNK_VALUES = 2**16
 _BATCH_VALUES = 2**18
+_CHUNK_CACHE_BYTES = 2**16
 _LARGEST_CHUNK = 2**24
 _COMPRESSION_LEVEL = 2
 _BLOCK_BYTES = 2**20
@@ -349,7 +350,9 @@ def _stream(path: Path, target: Path | io.BytesIO, source: SourceFile) -> Iterat
     import h5py
 
     with _own_errors(path):
-        opened = h5py.File(target, "r", **({"locking": False} if isinstance(target, Path) else {}))
+        # Every chunk is read once: the library need not keep a megabyte of each of our columns.
+        unlocked = {"locking": False} if isinstance(target, Path) else {}
+        opened = h5py.File(target, "r", rdcc_nbytes=_CHUNK_CACHE_BYTES, **unlocked)
     with opened:
         batches = _batches(path, opened, source)
         pending: list[_Row] = []
