@@ -1,11 +1,14 @@
 """Accuracy of the whole chain on a folder of spectra with known truth, by way of the public commands.
 
-    python benchmarks/accuracy.py DIR --out OUT [--json FILE] [--jobs N] [--leave-one-out]
+    python benchmarks/accuracy.py DIR --out OUT [--json FILE] [--jobs N] [--leave-one-out] [--method FILE]
 
 DIR holds spectra/, instrument.json, specimens.csv and certificates.csv. The instrument is calibrated with the
 pure compounds, the line groups with the standards (and, for powders, the blanks); then everything else is
 assayed. OUT/assays.csv holds the results. truth.csv and counting_limit.csv are read for the score alone;
 where they are absent there is no score.
+
+--method takes another shipped method than iron-ore-edxrf.toml for standards and unknowns; pure compounds, which are
+measured without filter, stay with that one.
 
 --leave-one-out also assays every standard with a calibration that never saw it (`xrfree calibrate --exclude`), and
 scores it against its certificate, whose uncertainty is added in quadrature: OUT/left-out.csv.
@@ -34,6 +37,7 @@ import tomli_w
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED_METHOD = ROOT / "calibration" / "methods" / "iron-ore-edxrf.toml"
+"""All rare earths in the spectrum without filter, in which pure compounds are measured, too."""
 SHIPPED_INSTRUMENT = ROOT / "calibration" / "instruments" / "example-edxrf.toml"
 
 ANALYTES = ("La", "Ce", "Pr", "Nd", "Sm", "Nb")
@@ -118,9 +122,9 @@ def noise_kev(*, fwhm_kev: float, fano: float) -> float:
     return math.sqrt((fwhm_kev / FWHM_PER_SIGMA) ** 2 - fano * PAIR_ENERGY_KEV * 5.9)
 
 
-def method_document(form: str, specimens: Sequence[Row]) -> dict[str, Any]:
-    """The shipped method with the name and the usual specimen of one form."""
-    method = tomllib.loads(SHIPPED_METHOD.read_text(encoding="utf-8"))
+def method_document(form: str, specimens: Sequence[Row], shipped: Path = SHIPPED_METHOD) -> dict[str, Any]:
+    """A shipped method with the name and the usual specimen of one form."""
+    method = tomllib.loads(shipped.read_text(encoding="utf-8"))
     usual = next(row for row in specimens if row["form"] == FORMS[form])
     method["name"] += f", {form}"
     method["instrument"] = "instrument.toml"
@@ -204,10 +208,11 @@ class Chain:
         """Instrument from the pure compounds, whose names are their formulas."""
         rows = [row for row in self.specimens if row["role"] == "pure"]
         write_csv(self.out / "pure.csv", rows)
+        write_toml(self.out / "method-pure.toml", method_document("powders", self.specimens))
         self.run(
             "calibrate-instrument", *self.files(rows),
             "--instrument", self.out / "instrument-stated.toml",
-            "--method", self.out / "method-powders.toml",
+            "--method", self.out / "method-pure.toml",
             "--specimens", self.out / "pure.csv",
             "--report", self.out / "instrument.html",
             "--out", self.out / "instrument.toml",
@@ -257,8 +262,8 @@ class Chain:
         return read_csv(self.out / folder / "assays.csv")
 
 
-def chain_of(folder: Path, out: Path, jobs: int) -> Chain:
-    """The chain of a folder, its documents written into OUT."""
+def chain_of(folder: Path, out: Path, jobs: int, shipped: Path = SHIPPED_METHOD) -> Chain:
+    """The chain of a folder, its documents written into OUT; shipped : method of standards and unknowns."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "log.txt").unlink(missing_ok=True)
     specimens = read_csv(folder / "specimens.csv")
@@ -266,7 +271,7 @@ def chain_of(folder: Path, out: Path, jobs: int) -> Chain:
     write_toml(out / "instrument-stated.toml", instrument_document(stated))
     chain = Chain(spectra=folder / "spectra", out=out, jobs=jobs, specimens=tuple(specimens))
     for form in chain.forms:
-        write_toml(out / f"method-{form}.toml", method_document(form, specimens))
+        write_toml(out / f"method-{form}.toml", method_document(form, specimens, shipped))
     write_csv(out / "certificates.csv", with_absent_analytes(read_csv(folder / "certificates.csv"), specimens))
     return chain
 
@@ -498,10 +503,11 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path)
     parser.add_argument("--jobs", metavar="N", type=int, default=1)
     parser.add_argument("--leave-one-out", action="store_true")
+    parser.add_argument("--method", metavar="FILE", type=Path, default=SHIPPED_METHOD)
     given = parser.parse_args()
     figures: dict[str, float] = {}
     try:
-        chain = chain_of(given.folder, given.out, given.jobs)
+        chain = chain_of(given.folder, given.out, given.jobs, given.method)
         assays = run_chain(chain)
         left_out = leave_one_out(chain) if given.leave_one_out else []
         if (given.folder / "truth.csv").exists() and (given.folder / "counting_limit.csv").exists():

@@ -14,6 +14,7 @@ from xrfree.documents.method import load_method, method_instrument_path
 from xrfree.documents.schemas import json_schema, schema_names
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import DocumentError, DomainError
+from xrfree.quantification import quantified_groups
 
 ANALYTES = ("La", "Ce", "Pr", "Nd", "Sm", "Nb")
 
@@ -38,6 +39,18 @@ def test_the_example_method_quantifies_the_analytes() -> None:
     assert method.analytes == ANALYTES
     assert method.unseen.oxides["Fe"] == "Fe2O3"
     assert method.unseen.oxides["S"] == "SO3"
+
+
+def test_the_filtered_method_differs_in_where_barium_and_the_rare_earths_are_taken_from() -> None:
+    plain, filtered = (load_method(shipped_path("methods", f"iron-ore-{name}edxrf.toml")) for name in ("", "filtered-"))
+    assert sorted(filtered.quantified_elements) == sorted(plain.quantified_elements)
+    moved = {
+        element
+        for element, (region, _) in quantified_groups(plain).items()
+        if quantified_groups(filtered)[element][0].condition != region.condition
+    }
+    assert moved == {"Ba", "La", "Ce", "Pr", "Nd", "Sm"}
+    assert filtered.unseen == plain.unseen
 
 
 def test_the_wheel_has_precedence_over_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
