@@ -29,7 +29,7 @@ from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spect
 METHOD = shipped_path("methods", "iron-ore-scanner-edxrf.toml")
 INSTRUMENT = shipped_path("fitted", "example-edxrf.toml")
 ORE = {"Fe": 0.40, "Ca": 0.06, "Mn": 0.01, "Ba": 0.02, "La": 0.012, "Ce": 0.02, "Pr": 0.002, "Nd": 0.007}
-N = 1200
+N = 2400
 # Blocks are smaller than usual, so that there are several.
 PROGRAM = (
     "import sys\nfrom xrfree.batch import assaying\nassaying.BLOCK = 32\n"
