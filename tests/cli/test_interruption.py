@@ -29,10 +29,12 @@ from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spect
 METHOD = shipped_path("methods", "iron-ore-scanner-edxrf.toml")
 INSTRUMENT = shipped_path("fitted", "example-edxrf.toml")
 ORE = {"Fe": 0.40, "Ca": 0.06, "Mn": 0.01, "Ba": 0.02, "La": 0.012, "Ce": 0.02, "Pr": 0.002, "Nd": 0.007}
-N = 2400
-# Blocks are smaller than usual, so that there are several.
+N = 1200
+# Blocks are smaller than usual, so that there are several. A shell lets what it starts in the background, tests
+# included, ignore Ctrl+C; the program under test must not inherit that.
 PROGRAM = (
-    "import sys\nfrom xrfree.batch import assaying\nassaying.BLOCK = 32\n"
+    "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from xrfree.batch import assaying\nassaying.BLOCK = 32\n"
     "from xrfree.cli import main\nsys.exit(main(sys.argv[1:]))"
 )
 
