@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from xrfree.areas import FitCurve, FitVerdict, NetAreas
 from xrfree.assay import Assay, Recipe, Verdict
 from xrfree.composition import Composition
+from xrfree.documents.assays import assay_data
+from xrfree.ledger.records import Entry
+from xrfree.ledger.store import Ledger, entry
 
 ANALYTES = ("La", "Ce", "Pr", "Nd", "Sm", "Nb")
 COMPONENTS = (*ANALYTES, "Fe")
@@ -76,6 +80,19 @@ def made_assay(specimen: str = "P01", **changes: Any) -> Assay:
         ),
     }
     return Assay(**{**fields, **changes})
+
+
+def made_result(specimen: str, moved: float) -> Entry:
+    """A result as a ledger records it: lanthanum at 1.2 %, moved by so many 0.01 %."""
+    assay = made_assay(specimen)
+    w = assay.mass_fraction.copy()
+    w[0] = 0.012 + 1e-4 * moved
+    return entry("result", specimen, assay_data(replace(assay, mass_fraction=w)))
+
+
+def recorded_pair(ledger: Ledger, sample: str, difference: float) -> list[int]:
+    """Numbers of two results of one sample that differ by so many 0.01 % of lanthanum, each recorded by itself."""
+    return [ledger.append([made_result(sample, moved)], actor="tester")[0].seq for moved in (0.0, difference)]
 
 
 @pytest.fixture

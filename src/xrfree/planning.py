@@ -20,11 +20,11 @@ from scipy.stats import norm
 from xrfree.composition import Composition
 from xrfree.errors import DomainError
 from xrfree.instrument import Absorber, Instrument
+from xrfree.matrix.intensities import group_intensities
 from xrfree.method import split_group
 from xrfree.simulation import ExpectedParts, expected_parts
 from xrfree.specimen import Specimen
 from xrfree.spectrum import EnergyScale
-from xrfree.templates import condition_model, group_strengths
 
 FloatArray = NDArray[np.float64]
 
@@ -38,8 +38,6 @@ _FEWEST_COUNTS = 1e-9
 _WELL_SHOWN = 0.05
 """Relative uncertainty to which a condition's own lines must determine a content for the others to depend on it: what
 it shows worse is known from elsewhere."""
-_STEP, _LEAST_STEP = 1e-3, 1e-5
-"""Changes of a content by which its effect on the strengths is worked out: relative, and at least (kg/kg)."""
 _MOST_CHANNELS = 4096
 _SPLIT_ROUNDS = 400
 _LEAST_SHARE = 0.01
@@ -250,21 +248,15 @@ def _slopes(
     shown: NDArray[np.intp],
 ) -> FloatArray:
     """Derivatives of each group's ln strength by the contents that are shown, shape (n_elements, n_groups)."""
-    model = condition_model(instrument.conditions[condition], instrument.detector, whole.elements)
     present = whole.mass_fraction
     unseen = np.array([0.0 if _groups_of(e, groups) else w for e, w in zip(whole.elements, present, strict=True)])
     gives_way = unseen / unseen.sum() if unseen.sum() > 0.0 else present
-
-    def log_strengths(contents: FloatArray) -> FloatArray:
-        return np.log(group_strengths(model, contents, specimen.areal_density_g_cm2, groups))
-
-    base = log_strengths(present)
-    slopes = np.zeros((present.size, len(groups)))
-    for j in shown:
-        step = max(_STEP * present[j], _LEAST_STEP)
-        moved = present - step * gives_way
-        moved[j] += step
-        slopes[j] = (log_strengths(moved) - base) / step
+    channels = [(condition, group) for group in groups]
+    intensities = group_intensities(instrument.conditions, instrument.detector, whole.elements, channels)
+    strength, change = intensities.strengths_and_derivatives(present, specimen.areal_density_g_cm2)
+    by_content = (change / strength[:, None]).T
+    slopes = np.zeros_like(by_content)
+    slopes[shown] = by_content[shown] - gives_way @ by_content
     return slopes
 
 

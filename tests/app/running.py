@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
 from urllib.parse import urlsplit
@@ -17,12 +16,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from xrfree.documents.assays import assay_data
 from xrfree.ledger.store import Ledger, entry
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO = REPOSITORY / "calibration" / "spectra" / "demo"
-made_assay = run_path(str(REPOSITORY / "tests" / "handmade.py"))["made_assay"]
+HANDMADE = run_path(str(REPOSITORY / "tests" / "handmade.py"))
 
 
 class Running:
@@ -105,19 +103,10 @@ def fill_ledger(place: Path) -> None:
     steady = np.random.default_rng(5).standard_normal(14).clip(-1.5, 1.5).tolist()
     with Ledger(place) as ledger:
         for i, difference in enumerate([1.0, -1.2, 0.4, 1.1, -0.9, 1.3, -0.8, 1.0, 0.7, -1.1, 6.0]):
-            pair = []
-            for moved in (0.0, difference):
-                assay = made_assay(f"D{i}")
-                w = assay.mass_fraction.copy()
-                w[0] = 0.012 + 1e-4 * moved
-                data = assay_data(replace(assay, mass_fraction=w))
-                pair += [record.seq for record in ledger.append([entry("result", f"D{i}", data)], actor="ann")]
+            pair = HANDMADE["recorded_pair"](ledger, f"D{i}", difference)
             ledger.append([entry("gates", "Ore", {"results": pair, "duplicates": {f"D{i}": pair}})], actor="ann")
         for shift in [*steady, 6.0]:
-            assay = made_assay("monitor")
-            w = assay.mass_fraction.copy()
-            w[0] = 0.012 + 1e-4 * shift
-            ledger.append([entry("result", "monitor", assay_data(replace(assay, mass_fraction=w)))], actor="ann")
+            ledger.append([HANDMADE["made_result"]("monitor", shift)], actor="ann")
 
 
 def until(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:

@@ -58,16 +58,12 @@ def run(result: Path, *, specification: Path, specimens: Sequence[str], out: Pat
     results = load_results(result)
     if results.gates == "hold":
         raise XrfreeError(f"the batch of {results.path} is held by its gates; release it before its results are judged")
-    chosen = [
-        a
-        for a in results.assays
-        if (a.specimen in specimens if specimens else results.roles.get(a.specimen) not in NO_LOTS)
-    ]
+    own = {} if specimens else {name: role for name, role in results.roles.items() if role in NO_LOTS}
+    chosen = [a for a in results.assays if (a.specimen in specimens if specimens else a.specimen not in own)]
     if not chosen:
         raise XrfreeError(f"{results.path} holds none of the specimens asked for; it has other ones, or none")
-    own = [a.specimen for a in results.assays if not specimens and a not in chosen]
-    if own:
-        names = ", ".join(f"{printable(name)} ({printable(results.roles[name])})" for name in own)
+    if left := [a.specimen for a in results.assays if a.specimen in own]:
+        names = ", ".join(f"{printable(name)} ({printable(own[name])})" for name in left)
         console.note(f"not judged, by their role: {names}")
     judged = [_judged(assay, limit) for assay in chosen for limit in stated.limits]
     console.show(_table(stated, judged))
