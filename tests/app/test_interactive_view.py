@@ -95,6 +95,10 @@ def test_dragging_zooms_and_a_double_click_shows_everything_again(view):
     view.mouse.up()
     view.wait_for_timeout(300)
     assert view.evaluate(STATE)["span"] == pytest.approx(0.2 * whole, rel=0.05)  # a twentieth: pixels of the mouse
-    view.mouse.dblclick(box["x"] + 0.5 * box["width"], y)
-    view.wait_for_timeout(300)
+    # On a busy machine two clicks may come too far apart to be one double click, as with people: they click again.
+    for _ in range(4):
+        view.mouse.dblclick(box["x"] + 0.5 * box["width"], y)
+        view.wait_for_timeout(600)
+        if view.evaluate(STATE)["span"] > 0.5 * whole:
+            break
     assert view.evaluate(STATE)["span"] == pytest.approx(whole)
