@@ -55,7 +55,7 @@ def drawn(seed: int, n: int) -> list[Evidence]:
                 exposure_s=exposure,
                 strength=dict(zip(GROUPS, strength, strict=True)),
                 content={"La": content[0], "Pr": content[1]},
-                certificate=np.diag(u**2),
+                certificate=np.diag(u),
             )
         )
     return found
@@ -140,7 +140,7 @@ def scattered(seed: int, relative: FloatArray, *, n: int = 12) -> list[Evidence]
                 exposure_s=1e5,
                 strength=dict.fromkeys(MANY, 1.0),
                 content={g.split()[0]: w for g, w in zip(MANY, content, strict=True)},
-                certificate=np.diag(u**2),
+                certificate=np.diag(u),
             )
         )
     return found
@@ -184,7 +184,7 @@ def test_errors_of_certificates_that_all_lines_share_are_no_scatter() -> None:
             replace(
                 e,
                 centre=e.centre + 1e5 * shared * generator.standard_normal() * content,
-                certificate=e.certificate + shared**2 * np.outer(content, content),
+                certificate=np.column_stack([e.certificate, shared * content]),
             )
         )
     # 0.5 % would be found if each line were on its own; residuals of 0.3 % leave 0.11 % open for all groups together.
@@ -197,3 +197,17 @@ def test_size_of_shapes_is_found_from_all_of_them() -> None:
     spread = np.sqrt(np.diag(few.covariance))
     assert np.all(spread < 2.0 * SPREAD)
     assert np.all(spread > 0.5 * SPREAD)
+
+
+def test_errors_of_a_certificate_move_the_sensitivities_as_told() -> None:
+    evidences = drawn(7, 12)
+    found = lesson(evidences)
+    for k in (3, 8):
+        content = {"La": evidences[k].content["La"] + evidences[k].certificate[0, 0], "Pr": evidences[k].content["Pr"]}
+        moved = lesson([replace(e, content=content) if i == k else e for i, e in enumerate(evidences)])
+        # The scatters are learned again, which shifts weights by some per cent of the change.
+        assert moved.log_sensitivity - found.log_sensitivity == pytest.approx(
+            found.by_certificate[k][:, 0], rel=0.2, abs=1e-6
+        )
+    together = sum(effect @ effect.T for effect in found.by_certificate)
+    assert np.all(np.linalg.eigvalsh(found.covariance[:2, :2] - together) > 0.0)

@@ -84,7 +84,7 @@ def test_impossible_region_is_refused_by_name(changes: dict[str, Any], message: 
         ({"analytes": ("La", "Nd")}, "no region quantifies Nd"),
         (
             {"regions": (region(), region(name="second", quantified=("La K",), accompanying=()))},
-            "La would be quantified from two line groups; choose one",
+            "La would be quantified from two line groups of the condition low; choose one",
         ),
         (
             {"unseen": UnseenRule(oxides={"La": "La2O3", "Ce": "CeO2"}, loss_on_ignition={"CO2": 1.0})},

@@ -17,7 +17,7 @@ from xrfree.fit import JointPrior
 from xrfree.instrument import Instrument
 from xrfree.method import LaboratoryUncertainty, Method
 from xrfree.monte_carlo import monte_carlo_assay, redrawn, redrawn_counts, redrawn_specimen
-from xrfree.quantification import quantified_groups
+from xrfree.quantification import QuantifiedLine, quantified_lines
 from xrfree.specimen import Fusion, Specimen, SpecimenForm
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Measurement, Spectrum
 
@@ -25,8 +25,8 @@ make_assay = run_path(str(Path(__file__).parent / "handmade.py"))["make_assay"]
 POWDER = Specimen(form=SpecimenForm.PRESSED_POWDER, density_g_cm3=3.0, thickness_cm=0.5)
 METHOD = load_method(shipped_path("methods", "iron-ore-edxrf.toml"))
 INSTRUMENT = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
-GROUPS = quantified_groups(METHOD)
-N = len(GROUPS)
+LINES = quantified_lines(METHOD)
+N = len(LINES)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Prepared:
     shapes: dict[str, JointPrior] = field(default_factory=dict)
     method: Method = METHOD
     instrument: Instrument = INSTRUMENT
+    lines: tuple[QuantifiedLine, ...] = LINES
+    owner: np.ndarray = field(default_factory=lambda: np.arange(N))
 
 
 def prepared(**changes: Any) -> Prepared:
@@ -140,8 +142,8 @@ def test_escape_and_pile_up_are_redrawn():
 def test_drift_is_that_of_a_condition():
     drawn = redrawn(prepared(method=stating(drift=0.01)), np.random.default_rng(5)).log_sensitivity
     by_condition: dict[str, set[float]] = {}
-    for (region, _), moved in zip(GROUPS.values(), drawn.tolist(), strict=True):
-        by_condition.setdefault(region.condition, set()).add(moved)
+    for line, moved in zip(LINES, drawn.tolist(), strict=True):
+        by_condition.setdefault(line.region.condition, set()).add(moved)
     assert sorted(map(len, by_condition.values())) == [1, 1]
     assert by_condition["low"] != by_condition["high"]
 

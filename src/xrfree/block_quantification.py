@@ -41,7 +41,7 @@ from xrfree.quantification import (
     limits,
     moved_specimens,
     parts_of_fit,
-    quantified_groups,
+    quantified_lines,
     rate_slopes,
     recipe_of,
     region_priors,
@@ -81,7 +81,7 @@ _SETTLED = 1e-2
 
 
 def works_in_blocks(method: Method) -> bool:
-    """Whether spectra of a method can be fitted in blocks: one region per condition, nothing expected from elsewhere.
+    """Whether spectra of a method can be fitted in blocks: one region per condition, one line group per element.
 
     A second region of a spectrum takes its lines from the first, and an accompanying line of a quantified element is
     expected from the present composition: both differ from spectrum to spectrum. Areas that are held at 0, and clipped
@@ -91,6 +91,7 @@ def works_in_blocks(method: Method) -> bool:
     accompanying = {split_group(g)[0] for region in method.regions for g in region.accompanying}
     return (
         len(set(conditions)) == len(conditions)
+        and len(quantified_lines(method)) == len(method.quantified_elements)
         and accompanying.isdisjoint(method.quantified_elements)
         and not any(region.non_negative or region.background is Background.SNIP for region in method.regions)
     )
@@ -138,7 +139,6 @@ class _Block:
     """Measurements of one kind.
 
     specimens : of each; specimen : what they have in common, with the ignition loss of the first.
-    groups : region and line group of each quantified element.
     counts, live_time_s : by condition, shapes (n, n_channels) and (n,).
     """
 
@@ -146,10 +146,14 @@ class _Block:
     prepared: Prepared
     specimens: Sequence[Specimen]
     specimen: Specimen
-    groups: dict[str, tuple[Region, str]]
     closure: Closure
     counts: dict[str, NDArray[np.unsignedinteger[Any]]]
     live_time_s: dict[str, FloatArray]
+
+    @property
+    def groups(self) -> list[tuple[Region, str]]:
+        """Region and line group of each quantified element."""
+        return [(line.region, line.group) for line in self.prepared.lines]
 
     def total(self, some: IntArray) -> Measurement:
         """The sum of some of the spectra as one measurement."""
@@ -166,14 +170,12 @@ class _Block:
 def _block(measurements: Sequence[Measurement], prepared: Prepared, specimens: Sequence[Specimen]) -> _Block:
     method = prepared.method
     names = [region.condition for region in method.regions]
-    groups = quantified_groups(method)
     return _Block(
         measurements=measurements,
         prepared=prepared,
         specimens=specimens,
         specimen=specimens[0],
-        groups=groups,
-        closure=closure(tuple(groups), specimens, method.unseen, prepared.elements),
+        closure=closure(method.quantified_elements, specimens, method.unseen, prepared.elements),
         counts={name: _table([m.spectra[name].counts for m in measurements]) for name in names},
         live_time_s={name: np.array([m.spectra[name].live_time_s for m in measurements]) for name in names},
     )
@@ -265,8 +267,7 @@ def _moved(whole: FloatArray, element: int) -> tuple[float, FloatArray]:
 
 def _intensities(prepared: Prepared) -> GroupIntensities:
     """The line groups of the quantified elements, in their order, as the matrix model's channels."""
-    groups = quantified_groups(prepared.method)
-    channels = tuple((region.condition, group) for region, group in groups.values())
+    channels = tuple((line.region.condition, line.group) for line in prepared.lines)
     models, sums = {}, {}
     for name, model in prepared.models.items():
         models[name] = model.emitting([group for condition, group in channels if condition == name]).excitation
@@ -275,7 +276,7 @@ def _intensities(prepared: Prepared) -> GroupIntensities:
     return GroupIntensities(
         elements=prepared.elements,
         channels=channels,
-        channel_element=np.array([prepared.elements.index(element) for element in groups]),
+        channel_element=np.array([prepared.elements.index(line.element) for line in prepared.lines]),
         models=models,
         sums=sums,
     )
@@ -410,7 +411,7 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
     prepared = block.prepared
     completed = block.closure.of(some)
     origin = reference.solution.whole
-    seen = np.tile([reference.solution.seen[element] for element in block.groups], (some.size, 1))
+    seen = np.tile(list(reference.solution.seen.values()), (some.size, 1))
     rate_sigma = _rates(block, fits, {name: each.sigma for name, each in fits.items()})
     coupling = np.zeros((0, 0, 0))
     for rounds in range(_MOST_ROUNDS):
@@ -449,14 +450,14 @@ def _composed(block: _Block, some: IntArray, reference: _Reference, fits: dict[s
 
 def _is_small(block: _Block, name: str, each: _Fitted, change: FloatArray) -> NDArray[np.bool_]:
     """Whether no quantified area of a region changes by more than first order is trusted with, shape (n,)."""
-    ours = [each.groups.index(group) for region, group in block.groups.values() if region.name == name]
+    ours = [each.groups.index(group) for region, group in block.groups if region.name == name]
     return np.asarray(np.all(np.abs(change[:, ours]) <= LARGEST_CHANGE * each.sigma[:, ours], axis=1))
 
 
 def _rates(block: _Block, fits: dict[str, _Fitted], areas: dict[str, FloatArray]) -> FloatArray:
     """Net rates (1/s) of the quantified elements, corrected for pile-up, shape (n, n_quantified)."""
     columns = []
-    for region, group in block.groups.values():
+    for region, group in block.groups:
         each = fits[region.name]
         columns.append(areas[region.name][:, each.groups.index(group)] / (each.live_time_s * each.survival))
     return np.array(columns).T
@@ -490,7 +491,9 @@ def _stated(
     unit = np.exp(prepared.log_sensitivity) * found.strengths
     moves = _moves(block, some, reference, found)
     rates = _rate_covariances(block, fits)
-    parts = contributions(rates, found.coupling, unit, found.seen, moves, prepared)
+    parts = contributions(
+        rates, np.asarray(np.linalg.inv(found.coupling), dtype=np.float64), unit, found.seen, moves, prepared
+    )
     covariance = np.sum(list(parts.values()), axis=0)
     at_zero = {name: _variances_at_zero(fits[name], each) for name, each in reference.regions.items()}
     variance_at_zero = _rate_variance_at_zero(block, fits, at_zero)
@@ -516,7 +519,7 @@ def _stated(
             Assay(
                 specimen=measurement.specimen,
                 basis=basis_of(block.specimen),
-                components=tuple(block.groups),
+                components=prepared.method.quantified_elements,
                 analytes=prepared.method.analytes,
                 mass_fraction=found.seen[k] * dilution,
                 covariance=covariance[k] * dilution**2,
@@ -547,7 +550,7 @@ def _moves(block: _Block, some: IntArray, reference: _Reference, found: _Found) 
     if not any(moved):
         return []
     others = [changed[0] if changed else specimen for changed, specimen in zip(moved, specimens, strict=True)]
-    completed = closure(tuple(block.groups), others, prepared.method.unseen, prepared.elements)
+    completed = closure(prepared.method.quantified_elements, others, prepared.method.unseen, prepared.elements)
     by_strength = np.log(reference.expansion.strengths(completed.whole(found.seen)) / found.strengths)
     by_dilution = np.array([o.dilution / s.dilution - 1.0 for o, s in zip(others, specimens, strict=True)])
     return [(by_strength, by_dilution)]
@@ -555,7 +558,7 @@ def _moves(block: _Block, some: IntArray, reference: _Reference, found: _Found) 
 
 def _rate_covariances(block: _Block, fits: dict[str, _Fitted]) -> dict[str, FloatArray]:
     """Covariance of the net rates by origin, shape (n, m, m) each; see `quantification.rate_covariances`."""
-    groups = list(block.groups.values())
+    groups = block.groups
     n = next(iter(fits.values())).scale.size
     found = {part: np.zeros((n, len(groups), len(groups))) for part in PARTS_OF_FIT}
     for name, each in fits.items():
@@ -577,7 +580,7 @@ def _variances_at_zero(each: _Fitted, reference: BlockReference) -> FloatArray:
 def _rate_variance_at_zero(block: _Block, fits: dict[str, _Fitted], at_zero: dict[str, FloatArray]) -> FloatArray:
     """The same for the net rates of the quantified elements, misfit included, shape (n, n_quantified)."""
     columns = []
-    for region, group in block.groups.values():
+    for region, group in block.groups:
         each = fits[region.name]
         rate = at_zero[region.name][:, each.groups.index(group)] / (each.live_time_s * each.survival) ** 2
         columns.append(rate * np.maximum(each.reduced_deviance, 1.0))
@@ -586,7 +589,7 @@ def _rate_variance_at_zero(block: _Block, fits: dict[str, _Fitted], at_zero: dic
 
 def _exposures(block: _Block, fits: dict[str, _Fitted]) -> FloatArray:
     """Seconds in which counts of the quantified elements stayed in their lines, shape (n, n_quantified)."""
-    of_group = [fits[region.name] for region, _ in block.groups.values()]
+    of_group = [fits[region.name] for region, _ in block.groups]
     return np.array([each.live_time_s * each.survival for each in of_group]).T
 
 

@@ -21,12 +21,11 @@ from xrfree.method import Region
 from xrfree.quantification import (
     CommonSolution,
     Prepared,
+    QuantifiedLine,
     common_solution,
     coupling_of,
-    group_key,
     net_rate_uncertainties,
     net_rates,
-    quantified_groups,
     stated_sensitivity,
     with_calibration,
 )
@@ -49,9 +48,10 @@ class _Standard:
     """One standard, fitted with its certified contents held fixed.
 
     content : certified mass fraction in the specimen, and its standard uncertainty, of every element.
-    certificate : covariance of these contents as lines show them, (kg/kg)², in their order: M U Mᵀ.
+    certificate : what errors of these contents, each as large as its uncertainty, change of the contents as the line
+        groups show them, kg/kg, shape (m, n_contents): M diag(u), see `quantification.coupling_of`.
     relative_effect : of each source of error of the certificate on its contents, by element.
-    strength, rate, rate_uncertainty : by element.
+    strength, rate, rate_uncertainty : of the line groups, shape (m,).
     """
 
     material: str
@@ -59,9 +59,9 @@ class _Standard:
     certificate: FloatArray
     relative_effect: dict[str, dict[str, float]]
     solution: CommonSolution
-    strength: dict[str, float]
-    rate: dict[str, float]
-    rate_uncertainty: dict[str, float]
+    strength: FloatArray
+    rate: FloatArray
+    rate_uncertainty: FloatArray
 
     def fit(self, region: Region) -> RegionFit:
         """Fit of one region."""
@@ -127,7 +127,7 @@ def _fitted(
         raise CalibrationError(f"there is no certificate of {standard}; give one, or leave the standard out")
     if standard not in specimens:
         raise CalibrationError(f"the specimen list does not name {standard}; add its form, density and thickness")
-    elements = list(quantified_groups(prepared.method))
+    elements = prepared.method.quantified_elements
     content = {
         element: specimen_content(value, specimens[standard])
         for element, value in certificates[standard].element_values(force_digestion=force).items()
@@ -135,20 +135,16 @@ def _fitted(
     }
     pinned = {element: w for element, (w, _) in content.items()}
     solution = common_solution(measurement, prepared, specimens[standard], pinned=pinned)
-    coupling = coupling_of(solution, prepared, specimens[standard], np.array([solution.seen[e] for e in elements]))
-    certified = [elements.index(e) for e in content]
-    effect = coupling[np.ix_(certified, certified)] * [u for _, u in content.values()]
-    rate = net_rates(solution.fits, prepared.method)
-    uncertainty = net_rate_uncertainties(solution.fits, prepared.method)
+    coupling = coupling_of(solution, prepared, specimens[standard])
     return _Standard(
         material=standard,
         content=content,
-        certificate=effect @ effect.T,
+        certificate=coupling[:, [elements.index(e) for e in content]] * [u for _, u in content.values()],
         relative_effect=_relative_effects(certificates[standard], list(content), force=force),
         solution=solution,
-        strength=dict(zip(elements, solution.strengths.tolist(), strict=True)),
-        rate=dict(zip(elements, rate.tolist(), strict=True)),
-        rate_uncertainty=dict(zip(elements, uncertainty.tolist(), strict=True)),
+        strength=solution.strengths,
+        rate=net_rates(solution.fits, prepared),
+        rate_uncertainty=net_rate_uncertainties(solution.fits, prepared),
     )
 
 
@@ -189,28 +185,23 @@ def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) 
             f"none of the {len(standards)} standards determines a line group of the method; "
             f"at least {FEWEST_STANDARDS} standards with a certified content of an element are needed"
         )
-    places = {e: place for e, place in quantified_groups(prepared.method).items() if _is_taught(place, lessons)}
-    rows = [_row(lessons[region.name], group) for region, group in places.values()]
-    n = len(rows)
-    covariance = np.zeros((n, n))
-    for i, (region, group) in enumerate(places.values()):
-        for j, (other, neighbour) in enumerate(places.values()):
-            lesson = lessons[region.name]
-            if region.name == other.name:
-                covariance[i, j] = lesson.covariance[lesson.groups.index(group), lesson.groups.index(neighbour)]
+    taught = [k for k, line in enumerate(prepared.lines) if _is_taught(line, lessons)]
+    lines = [prepared.lines[k] for k in taught]
+    rows = [_row(lessons[line.region.name], line.group) for line in lines]
+    covariance = _joint_covariance(lines, lessons, standards)
     own = np.diag(covariance).copy()
-    covariance += _shared_errors(standards, list(places))
+    covariance += _shared_errors(standards, [line.element for line in lines])
     # A blank shares nothing with them: its covariance with ln k stays, and their correlation falls.
     blank_correlation = np.array([row.blank_correlation for row in rows]) * np.sqrt(own / np.diag(covariance))
     points = tuple(
-        _point(standard, element, group_key(*place), row)
-        for (element, place), row in zip(places.items(), rows, strict=True)
+        _point(standard, line, k, row)
+        for k, line, row in zip(taught, lines, rows, strict=True)
         for standard in standards
-        if element in standard.content and standard.strength[element] > 0.0
+        if line.element in standard.content and standard.strength[k] > 0.0
     )
     return Calibration(
         name=name,
-        groups=tuple(group_key(*place) for place in places.values()),
+        groups=tuple(line.key for line in lines),
         log_sensitivity=np.array([row.log_k for row in rows]),
         covariance=covariance,
         blank=np.array([row.blank for row in rows]),
@@ -229,27 +220,45 @@ def _calibration(name: str, standards: Sequence[_Standard], prepared: Prepared) 
     )
 
 
-def _is_taught(place: tuple[Region, str], lessons: Mapping[str, Lesson]) -> bool:
-    region, group = place
-    return region.name in lessons and group in lessons[region.name].groups
+def _is_taught(line: QuantifiedLine, lessons: Mapping[str, Lesson]) -> bool:
+    return line.region.name in lessons and line.group in lessons[line.region.name].groups
+
+
+def _joint_covariance(
+    lines: Sequence[QuantifiedLine], lessons: Mapping[str, Lesson], standards: Sequence[_Standard]
+) -> FloatArray:
+    """Covariance of ln k of all line groups; regions have the certificates in common: Σ_s G_s U_s G_sᵀ."""
+    by_certificate = []
+    for line in lines:
+        lesson = lessons[line.region.name]
+        k = lesson.groups.index(line.group)
+        by_certificate.append(np.concatenate([effect[k] for effect in lesson.by_certificate]))
+    covariance: FloatArray = np.array(by_certificate) @ np.array(by_certificate).T
+    for i, line in enumerate(lines):
+        for j, other in enumerate(lines):
+            lesson = lessons[line.region.name]
+            if line.region.name == other.region.name:
+                covariance[i, j] = lesson.covariance[lesson.groups.index(line.group), lesson.groups.index(other.group)]
+    return covariance
 
 
 def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tuple[Region, Lesson]]:
     """What the standards teach about each region in which they determine a line group."""
-    determined = [e for e in quantified_groups(prepared.method) if _is_determined(e, standards)]
+    determined = [k for k in range(len(prepared.lines)) if _is_determined(k, standards, prepared)]
     offsets = _scale_offsets(determined, standards, prepared)
     for region in prepared.method.regions:
-        places = {e: g for e, (r, g) in quantified_groups(prepared.method).items() if r == region and e in determined}
-        if not places:
+        mine = [k for k in determined if prepared.lines[k].region == region]
+        if not mine:
             continue
-        stated = [stated_sensitivity(region, group, prepared.instrument) for group in places.values()]
-        analytes = [e for e in places if e in prepared.method.analytes]
+        groups = tuple(prepared.lines[k].group for k in mine)
+        stated = [stated_sensitivity(region, group, prepared.instrument) for group in groups]
+        analytes = [k for k in mine if prepared.lines[k].element in prepared.method.analytes]
         shapes = shape_names(region.background_terms) if len(analytes) > 1 else ()
         yield (
             region,
             learn(
-                [_evidence(standard, region, places, shapes) for standard in standards],
-                groups=tuple(places.values()),
+                [_evidence(standard, region, mine, prepared, shapes) for standard in standards],
+                groups=groups,
                 ratios=_ratio_prior([s.fit(region) for s in standards], prepared),
                 shapes=shapes,
                 log_sensitivity=np.array([log_k for log_k, _ in stated]) + offsets[region.condition],
@@ -258,36 +267,43 @@ def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tup
         )
 
 
-def _evidence(standard: _Standard, region: Region, places: Mapping[str, str], shapes: Sequence[str]) -> Evidence:
-    strength = {group: standard.strength[element] for element, group in places.items()}
-    content = {element: w for element, (w, _) in standard.content.items()}
+def _evidence(
+    standard: _Standard, region: Region, mine: Sequence[int], prepared: Prepared, shapes: Sequence[str]
+) -> Evidence:
+    """Evidence of one standard about the line groups `mine` of a region."""
+    certified = [k for k in mine if prepared.lines[k].element in standard.content]
     return evidence(
-        standard.fit(region), strength=strength, content=content, certificate=standard.certificate, shapes=shapes
+        standard.fit(region),
+        strength={prepared.lines[k].group: float(standard.strength[k]) for k in mine},
+        content={prepared.lines[k].element: standard.content[prepared.lines[k].element][0] for k in certified},
+        certificate=standard.certificate[certified],
+        shapes=shapes,
     )
 
 
-def _is_determined(element: str, standards: Sequence[_Standard]) -> bool:
-    """Whether enough standards contain the element, and one of them shows it."""
-    holding = [s for s in standards if s.content.get(element, (0.0, 0.0))[0] > 0.0 and s.strength[element] > 0.0]
-    shown = any(s.rate[element] > LEAST_SIGNIFICANT * s.rate_uncertainty[element] for s in holding)
+def _is_determined(k: int, standards: Sequence[_Standard], prepared: Prepared) -> bool:
+    """Whether enough standards contain the element of line group k, and one of them shows it."""
+    element = prepared.lines[k].element
+    holding = [s for s in standards if s.content.get(element, (0.0, 0.0))[0] > 0.0 and s.strength[k] > 0.0]
+    shown = any(s.rate[k] > LEAST_SIGNIFICANT * s.rate_uncertainty[k] for s in holding)
     return shown and len(holding) >= FEWEST_STANDARDS
 
 
-def _scale_offsets(elements: Sequence[str], standards: Sequence[_Standard], prepared: Prepared) -> dict[str, float]:
+def _scale_offsets(determined: Sequence[int], standards: Sequence[_Standard], prepared: Prepared) -> dict[str, float]:
     """Per condition, by how much the standards' log sensitivities differ from the document's (tube current)."""
     found: dict[str, list[float]] = {}
-    for element in elements:
-        region, group = quantified_groups(prepared.method)[element]
-        log_k, _ = stated_sensitivity(region, group, prepared.instrument)
-        found.setdefault(region.condition, []).append(_first_log_k(element, standards) - log_k)
+    for k in determined:
+        line = prepared.lines[k]
+        log_k, _ = stated_sensitivity(line.region, line.group, prepared.instrument)
+        found.setdefault(line.region.condition, []).append(_first_log_k(k, line.element, standards) - log_k)
     return {condition: float(np.median(values)) for condition, values in found.items()}
 
 
-def _first_log_k(element: str, standards: Sequence[_Standard]) -> float:
+def _first_log_k(k: int, element: str, standards: Sequence[_Standard]) -> float:
     """Weighted slope through the origin of the rates over strength times content."""
     rows = [
-        (s.rate[element], s.rate_uncertainty[element], s.strength[element] * s.content[element][0],
-         s.strength[element] * s.content[element][1])
+        (s.rate[k], s.rate_uncertainty[k], s.strength[k] * s.content[element][0],
+         s.strength[k] * s.content[element][1])
         for s in standards
         if element in s.content
     ]  # fmt: skip
@@ -353,14 +369,14 @@ def _knowledge(region: Region, lesson: Lesson) -> RegionKnowledge:
     )
 
 
-def _point(standard: _Standard, element: str, group: str, row: _Row) -> StandardPoint:
-    unit = np.exp(row.log_k) * standard.strength[element]
-    content, u = standard.content[element]
+def _point(standard: _Standard, line: QuantifiedLine, k: int, row: _Row) -> StandardPoint:
+    unit = np.exp(row.log_k) * standard.strength[k]
+    content, u = standard.content[line.element]
     return StandardPoint(
         material=standard.material,
-        group=group,
+        group=line.key,
         certified=content,
         certified_uncertainty=u,
-        found=float(standard.rate[element] / unit) - row.blank,
-        found_uncertainty=float(standard.rate_uncertainty[element] / unit),
+        found=float(standard.rate[k] / unit) - row.blank,
+        found_uncertainty=float(standard.rate_uncertainty[k] / unit),
     )

@@ -67,8 +67,8 @@ class Evidence:
     centre, score, information : of those, in a quadratic log-likelihood; shapes (n,), (n,) and (n, n).
     exposure_s : live time times the share that pile-up leaves in the lines.
     strength : modelled strength of each line group; content : certified mass fraction of each element.
-    certificate : covariance of the contents that the lines show by the errors of the certificate, (kg/kg)², in the
-        order of `content`: M U Mᵀ, see `quantification.coupling_of`.
+    certificate : what the independent errors of a certificate, each as large as its uncertainty, change of the contents
+        as the lines show them, kg/kg, shape (n_contents, n_errors): C of U = C Cᵀ, its rows in the order of `content`.
     """
 
     names: tuple[str, ...]
@@ -89,6 +89,7 @@ class Lesson:
     covariance : of ln k and b together, shape (2 n, 2 n).
     ratios : posterior of the line ratios.
     shapes : population of the shape parameters, predictive; None where too few standards were measured.
+    by_certificate : change of ln k by the independent errors of each standard's certificate, shape (n, n_errors) each.
     """
 
     groups: tuple[str, ...]
@@ -99,6 +100,7 @@ class Lesson:
     covariance: FloatArray
     ratios: JointPrior
     shapes: JointPrior | None
+    by_certificate: tuple[FloatArray, ...]
 
 
 def shape_names(background_terms: int) -> tuple[str, ...]:
@@ -226,7 +228,7 @@ class _Standard:
     own, common : positions of z and θ in the evidence; place : of θ in the common vector.
     groups, group : positions in z and numbers of the calibrated line groups with a certified content; shapes, shape :
         the same of the shapes.
-    content, certificate : of these groups, and covariance of its errors; rate : counts per ln k = 0 and mass fraction.
+    content, certificate : of these groups, and what errors change of it; rate : counts per ln k = 0 and mass fraction.
     """
 
     evidence: Evidence
@@ -298,7 +300,9 @@ def learn(
         step, covariance = _step(standards, expectations, posteriors, layout, state)
         state = replace(state, common=state.common + step)
         state = _with_scatters(standards, expectations, posteriors, layout, state, step, covariance)
-    return _lesson(layout, state, covariance)
+    expectations = [_expectation(s, layout, state) for s in standards]
+    posteriors = [_posterior(s, e, state) for s, e in zip(standards, expectations, strict=True)]
+    return _lesson(layout, state, covariance, list(zip(standards, expectations, posteriors, strict=True)))
 
 
 def _layout(
@@ -351,7 +355,7 @@ def _standard(e: Evidence, layout: _Layout) -> _Standard:
         shapes=np.array([q for q, _ in shaped], dtype=np.int64),
         shape=np.array([j for _, j in shaped], dtype=np.int64),
         content=np.array(list(e.content.values()))[certified],
-        certificate=e.certificate[np.ix_(certified, certified)],
+        certificate=e.certificate[certified],
         rate=np.array([e.exposure_s * e.strength[layout.groups[j]] for _, j in found]),
     )
 
@@ -376,7 +380,7 @@ def _expectation(s: _Standard, layout: _Layout, state: _State) -> _Expectation:
 def _covariance(s: _Standard, state: _State) -> FloatArray:
     """U + diag((s_rel w)² + s_abs²) of the contents of one standard, shape (n_groups, n_groups)."""
     relative, absolute = state.relative[s.group] * s.content, state.absolute[s.group]
-    return np.asarray(s.certificate + np.diag(relative**2 + absolute**2))
+    return np.asarray(s.certificate @ s.certificate.T + np.diag(relative**2 + absolute**2))
 
 
 def _posterior(s: _Standard, e: _Expectation, state: _State) -> _Posterior:
@@ -486,7 +490,22 @@ def _share(part: float, excess: float) -> float:
     return float(part + part**2 * excess)
 
 
-def _lesson(layout: _Layout, state: _State, covariance: FloatArray) -> Lesson:
+def _by_certificate(s: _Standard, e: _Expectation, p: _Posterior, covariance: FloatArray) -> FloatArray:
+    """Change of the common parameters by the errors of one certificate, shape (n_parameters, n_errors).
+
+    dx = Σ (slope - slope_z)ᵀ P dμ,  dμ = k S T C  for what is expected of the areas
+    """
+    moved = np.zeros((s.own.size, s.certificate.shape[1]))
+    moved[s.groups] = e.unit[:, None] * s.certificate
+    return np.asarray(covariance @ (p.slope - e.slope).T @ e.precision @ moved)
+
+
+def _lesson(
+    layout: _Layout,
+    state: _State,
+    covariance: FloatArray,
+    learned: Sequence[tuple[_Standard, _Expectation, _Posterior]],
+) -> Lesson:
     both = np.r_[layout.log_k, layout.blank]
     ratios = slice(0, len(layout.ratios))
     shapes = JointPrior(
@@ -503,4 +522,5 @@ def _lesson(layout: _Layout, state: _State, covariance: FloatArray) -> Lesson:
         covariance=covariance[np.ix_(both, both)],
         ratios=JointPrior(names=layout.ratios, mean=state.common[ratios], covariance=covariance[ratios, ratios]),
         shapes=shapes if layout.shapes else None,
+        by_certificate=tuple(_by_certificate(s, e, p, covariance)[layout.log_k] for s, e, p in learned),
     )

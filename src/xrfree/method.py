@@ -258,9 +258,12 @@ class Method:
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
         quantified = [split_group(g)[0] for region in self.regions for g in region.quantified]
-        twice = {e for e in quantified if quantified.count(e) > 1}
-        if twice:
-            raise DomainError(f"{', '.join(sorted(twice))} would be quantified from two line groups; choose one")
+        measured = [(split_group(g)[0], region.condition) for region in self.regions for g in region.quantified]
+        for element, condition in measured:
+            if measured.count((element, condition)) > 1:
+                raise DomainError(
+                    f"{element} would be quantified from two line groups of the condition {condition}; choose one"
+                )
         absent = [a for a in self.analytes if a not in quantified]
         if absent:
             raise DomainError(f"no region quantifies {', '.join(absent)}")
@@ -297,7 +300,7 @@ class Method:
     def quantified_elements(self) -> tuple[str, ...]:
         """All elements that get a mass fraction, analytes first."""
         seen = [split_group(g)[0] for region in self.regions for g in region.quantified]
-        return (*self.analytes, *(e for e in seen if e not in self.analytes))
+        return tuple(dict.fromkeys((*self.analytes, *seen)))
 
 
 def _rebuild_method(*parts: object) -> Method:

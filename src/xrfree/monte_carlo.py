@@ -19,7 +19,7 @@ from xrfree.errors import DomainError, XrfreeError
 from xrfree.fit import JointPrior
 from xrfree.instrument import Response
 from xrfree.method import LaboratoryUncertainty
-from xrfree.quantification import Prepared, quantified_groups, quantify
+from xrfree.quantification import Prepared, quantify
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
 
@@ -108,7 +108,7 @@ def redrawn(prepared: Prepared, generator: np.random.Generator) -> Prepared:
         ]
     )
     shift = _draw(joint, generator)
-    relative = prepared.relative_scatter * generator.standard_normal(n)
+    relative = prepared.relative_scatter * generator.standard_normal(n)[prepared.owner]
     absolute = prepared.absolute_scatter * generator.standard_normal(n)
     ratios = prepared.ratio_prior
     responses = {name: _redrawn_response(r, generator) for name, r in prepared.instrument.responses.items()}
@@ -149,8 +149,8 @@ def _redrawn_response(response: Response, generator: np.random.Generator) -> Res
 
 
 def _drift(prepared: Prepared, generator: np.random.Generator) -> FloatArray:
-    """Draws of ln k, the same for all elements whose lines are measured in one condition, shape (n,)."""
-    conditions = [region.condition for region, _ in quantified_groups(prepared.method).values()]
+    """Draws of ln k, the same for all line groups that are measured in one condition, shape (m,)."""
+    conditions = [line.region.condition for line in prepared.lines]
     moved = {name: generator.standard_normal() for name in dict.fromkeys(conditions)}
     return prepared.method.uncertainty.drift * np.array([moved[name] for name in conditions])
 

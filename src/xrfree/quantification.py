@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from xrfree.spectrum import Measurement, Spectrum
 from xrfree.templates import ConditionModel, condition_model, group_strengths, templates
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 MOST_ROUNDS = 12
 MOST_INVERSIONS = 80
@@ -43,6 +45,8 @@ FREE_FIRST_TERM = 10.0
 """Relative standard uncertainty of the background's first term beforehand: the spectrum alone decides."""
 TUBE_LINE_UNCERTAINTY = 0.3
 """Relative standard uncertainty with which the tube model predicts its scattered lines, once the scale is known."""
+LARGEST_DISAGREEMENT = 4.0
+"""Standard uncertainties that two line groups of one element may be apart before its mass fraction is doubtful."""
 PARTS_OF_FIT = ("counting", "background", "response", "misfit")
 """Origins of the uncertainty of net rates; all but the third vary when the same specimen is measured again."""
 UNCALIBRATED_UNCERTAINTY = 0.10
@@ -50,12 +54,27 @@ UNCALIBRATED_UNCERTAINTY = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuantifiedLine:
+    """A line group of one region that an element is quantified by; key : its name in calibrations, "low/band/La L"."""
+
+    element: str
+    region: Region
+    group: str
+
+    @property
+    def key(self) -> str:
+        """Condition, region and group."""
+        return group_key(self.region, self.group)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """Method, instrument and calibration made ready once for many measurements.
 
     elements : of every specimen, in the order of mass-fraction vectors.
-    log_sensitivity, blank, relative_scatter, absolute_scatter : of the quantified elements, shape (n,) each.
-    sensitivity_covariance, blank_covariance, cross_covariance : of ln k; of the blanks; between the two, shape (n, n).
+    lines : what the n quantified elements are taken from; owner : place of each one's element, shape (m,).
+    log_sensitivity, blank, relative_scatter, absolute_scatter : of these m line groups, shape (m,) each.
+    sensitivity_covariance, blank_covariance, cross_covariance : of ln k; of the blanks; between the two, shape (m, m).
     shapes : by region, how background (its terms over the first one) and resolution differ between specimens.
     """
 
@@ -63,6 +82,8 @@ class Prepared:
     instrument: Instrument
     calibration: Calibration | None
     elements: tuple[str, ...]
+    lines: tuple[QuantifiedLine, ...]
+    owner: IntArray
     models: Mapping[str, ConditionModel]
     ratio_prior: JointPrior | None
     log_sensitivity: FloatArray
@@ -80,10 +101,14 @@ def group_key(region: Region, group: str) -> str:
     return f"{region.condition}/{region.name}/{group}"
 
 
-def quantified_groups(method: Method) -> dict[str, tuple[Region, str]]:
-    """Region and line group each quantified element is taken from."""
-    found = {split_group(g)[0]: (region, g) for region in method.regions for g in region.quantified}
-    return {element: found[element] for element in method.quantified_elements}
+def quantified_lines(method: Method) -> tuple[QuantifiedLine, ...]:
+    """Line groups the quantified elements are taken from: of an element one in each of some spectra."""
+    found = [
+        QuantifiedLine(element=split_group(group)[0], region=region, group=group)
+        for region in method.regions
+        for group in region.quantified
+    ]
+    return tuple(line for element in method.quantified_elements for line in found if line.element == element)
 
 
 def prepare(method: Method, instrument: Instrument, calibration: Calibration | None = None) -> Prepared:
@@ -110,15 +135,18 @@ def with_calibration(prepared: Prepared, calibration: Calibration) -> Prepared:
 def _prepared(
     method: Method, instrument: Instrument, calibration: Calibration | None, models: Mapping[str, ConditionModel]
 ) -> Prepared:
+    lines = quantified_lines(method)
     return Prepared(
         method=method,
         instrument=instrument,
         calibration=calibration,
         elements=specimen_elements(method),
+        lines=lines,
+        owner=np.array([method.quantified_elements.index(line.element) for line in lines]),
         models=models,
         ratio_prior=_ratio_prior(instrument, calibration),
         shapes=_shapes(calibration),
-        **_sensitivities(method, instrument, calibration),
+        **_sensitivities(lines, instrument, calibration),
     )
 
 
@@ -217,26 +245,24 @@ def _part(prior: JointPrior, index: NDArray[np.int64]) -> JointPrior:
     return JointPrior(names=names, mean=prior.mean[index], covariance=prior.covariance[np.ix_(index, index)])
 
 
-def _sensitivities(method: Method, instrument: Instrument, calibration: Calibration | None) -> dict[str, FloatArray]:
-    """Sensitivities and blanks of the quantified elements, as the fields of `Prepared`.
+def _sensitivities(
+    lines: Sequence[QuantifiedLine], instrument: Instrument, calibration: Calibration | None
+) -> dict[str, FloatArray]:
+    """Sensitivities and blanks of the quantified line groups, as the fields of `Prepared`.
 
-    Without a calibration the sensitivity is the one the instrument document states and the blank is 0; so it is for an
-    element that the calibration does not know, moved as the known ones of its condition have moved (tube current).
+    Without a calibration the sensitivity is the one the instrument document states and the blank is 0; so it is for one
+    that the calibration does not know, moved as the known ones of its condition have moved (tube current).
     """
-    groups = quantified_groups(method)
-    n = len(groups)
+    n = len(lines)
     vectors = {name: np.zeros(n) for name in ("log_sensitivity", "blank", "relative_scatter", "absolute_scatter")}
-    stated = [stated_sensitivity(region, group, instrument) for region, group in groups.values()]
+    stated = [stated_sensitivity(line.region, line.group, instrument) for line in lines]
     vectors["log_sensitivity"] = np.array([log_k for log_k, _ in stated])
     vectors["relative_scatter"] = np.array([u for _, u in stated])
     squares = {f"{name}_covariance": np.zeros((n, n)) for name in ("sensitivity", "blank", "cross")}
     if calibration is not None:
-        keys = [group_key(*place) for place in groups.values()]
-        mine = [k for k, key in enumerate(keys) if key in calibration.groups]
-        own = [calibration.groups.index(keys[k]) for k in mine]
-        vectors["log_sensitivity"] += _moved_scales(
-            list(groups.values()), mine, calibration.log_sensitivity[own], stated
-        )
+        mine = [k for k, line in enumerate(lines) if line.key in calibration.groups]
+        own = [calibration.groups.index(lines[k].key) for k in mine]
+        vectors["log_sensitivity"] += _moved_scales(lines, mine, calibration.log_sensitivity[own], stated)
         for name, vector in vectors.items():
             vector[mine] = getattr(calibration, name)[own]
         blank, correlation = calibration.blank_uncertainty[own], calibration.blank_correlation[own]
@@ -248,7 +274,7 @@ def _sensitivities(method: Method, instrument: Instrument, calibration: Calibrat
 
 
 def _moved_scales(
-    places: Sequence[tuple[Region, str]],
+    lines: Sequence[QuantifiedLine],
     known: Sequence[int],
     log_sensitivity: FloatArray,
     stated: Sequence[tuple[float, float]],
@@ -256,8 +282,8 @@ def _moved_scales(
     """By how much the log sensitivities of each condition have moved since the instrument document was made."""
     moved: dict[str, list[float]] = {}
     for k, log_k in zip(known, log_sensitivity.tolist(), strict=True):
-        moved.setdefault(places[k][0].condition, []).append(log_k - stated[k][0])
-    return np.array([float(np.median(moved.get(region.condition, [0.0]))) for region, _ in places])
+        moved.setdefault(lines[k].region.condition, []).append(log_k - stated[k][0])
+    return np.array([float(np.median(moved.get(line.region.condition, [0.0]))) for line in lines])
 
 
 def stated_sensitivity(region: Region, group: str, instrument: Instrument) -> tuple[float, float]:
@@ -308,13 +334,15 @@ def _matches(spectrum: Spectrum, name: str, method: Method) -> bool:
 class CommonSolution:
     """Composition and fits that agree with each other.
 
-    seen : mass fractions of the quantified elements in the specimen.
-    strengths : modelled strength of their line groups at that composition.
+    seen : mass fractions of the n quantified elements in the specimen.
+    strengths : modelled strength of their m line groups at that composition, shape (m,).
+    shares : of each line group in the mass fraction of its element, shape (n, m); see `shares_of`.
     """
 
     seen: dict[str, float]
     whole: FloatArray
     strengths: FloatArray
+    shares: FloatArray
     fits: tuple[RegionFit, ...]
     rounds: int
 
@@ -342,13 +370,16 @@ def common_solution(
         whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
         fits = _fit_regions(measurement, prepared, specimen, seen, whole, starts)
         starts = {f.areas.region: f.values for f in fits}
-        renewed, strengths = _invert(fits, prepared, specimen, known, seen)
-        moved = _largest_move(seen, renewed, fits, strengths, prepared)
+        shares = _shares(fits, prepared, specimen, seen)
+        renewed, strengths = _invert(fits, prepared, specimen, known, seen, shares)
+        moved = _largest_move(seen, renewed, _content_variances(fits, prepared, strengths), shares)
         history.append(moved)
         seen = renewed
         if moved < tolerance and (round_number > 1 or not prepared.shapes):
             whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
-            return CommonSolution(seen=seen, whole=whole, strengths=strengths, fits=fits, rounds=round_number)
+            return CommonSolution(
+                seen=seen, whole=whole, strengths=strengths, shares=shares, fits=fits, rounds=round_number
+            )
     raise NotConvergedError(
         f"{measurement.specimen}: fit and matrix model did not agree after {MOST_ROUNDS} rounds; the last one still "
         f"moved a mass fraction by {history[-1]:.2g} standard uncertainties. Check specimen form, filter and voltage",
@@ -427,7 +458,7 @@ def region_settings(
         "escape": Prior(mean=0.0, sigma=response.escape_relative_uncertainty),
         "pile_up": Prior(mean=0.0, sigma=response.pile_up_relative_uncertainty),
     }
-    elements = list(quantified_groups(prepared.method))
+    elements = prepared.method.quantified_elements
     scale = spectrum.live_time_s * np.exp(prepared.instrument.log_scale.get(region.condition, 0.0))
     for group, strength in zip(expected.groups, expected.group_strength, strict=True):
         element = split_group(group)[0]
@@ -456,13 +487,14 @@ def _invert(
     specimen: Specimen,
     pinned: Mapping[str, float],
     seen: Mapping[str, float],
+    shares: FloatArray,
 ) -> tuple[dict[str, float], FloatArray]:
-    """Mass fractions that reproduce the areas: w = r / (k S(w)) - b, repeated until it stands still.
+    """Mass fractions that reproduce the areas: w = A (r / (k S(w)) - b), repeated until it stands still.
 
-    r net rate corrected for pile-up, k sensitivity, S modelled strength per unit mass fraction, b blank.
+    r net rate corrected for pile-up, k sensitivity, S modelled strength per unit mass fraction, b blank, A shares.
     """
-    factor = net_rates(fits, prepared.method) / np.exp(prepared.log_sensitivity)
-    elements = list(quantified_groups(prepared.method))
+    factor = net_rates(fits, prepared) / np.exp(prepared.log_sensitivity)
+    elements = prepared.method.quantified_elements
     free = np.array([e not in pinned for e in elements])
     w = np.array([seen[e] for e in elements])
     points: list[FloatArray] = []
@@ -470,7 +502,7 @@ def _invert(
     history: list[float] = []
     for _ in range(MOST_INVERSIONS):
         strengths = _strengths(dict(zip(elements, w, strict=True)), prepared, specimen)
-        step = np.where(free, np.clip(factor / strengths - prepared.blank, -0.2, 1.0) - w, 0.0)
+        step = np.where(free, shares @ np.clip(factor / strengths - prepared.blank, -0.2, 1.0) - w, 0.0)
         history.append(float(np.max(np.abs(step))))
         if history[-1] < INVERSION_TOLERANCE:
             return dict(zip(elements, (w + step).tolist(), strict=True)), strengths
@@ -499,48 +531,68 @@ def _accelerated(points: Sequence[FloatArray], steps: Sequence[FloatArray]) -> F
 
 
 def _strengths(seen: Mapping[str, float], prepared: Prepared, specimen: Specimen) -> FloatArray:
-    """Modelled strengths of the quantified line groups, in the order of the quantified elements."""
+    """Modelled strengths of the quantified line groups, shape (m,)."""
     whole = whole_composition(seen, specimen, prepared.method.unseen, prepared.elements)
-    groups = quantified_groups(prepared.method)
-    strengths = np.zeros(len(groups))
+    strengths = np.zeros(len(prepared.lines))
     for name, model in prepared.models.items():
-        mine = [k for k, (region, _) in enumerate(groups.values()) if region.condition == name]
-        wanted = [group for region, group in groups.values() if region.condition == name]
+        mine = [k for k, line in enumerate(prepared.lines) if line.region.condition == name]
+        wanted = [prepared.lines[k].group for k in mine]
         strengths[mine] = group_strengths(model, whole, specimen.areal_density_g_cm2, wanted)
-    dark = [element for element, s in zip(groups, strengths, strict=True) if s <= 0.0]
+    dark = [line.element for line, s in zip(prepared.lines, strengths, strict=True) if s <= 0.0]
     if dark:
         raise DomainError(f"the tube does not excite the lines the method wants of {', '.join(dark)}")
     return strengths
 
 
-def net_rates(fits: Sequence[RegionFit], method: Method) -> FloatArray:
-    """Net rates (1/s) of the quantified elements, corrected for pile-up losses, shape (n,)."""
+def _shares(fits: Sequence[RegionFit], prepared: Prepared, specimen: Specimen, seen: Mapping[str, float]) -> FloatArray:
+    """Shares of the line groups at the present composition; see `shares_of`."""
+    if len(prepared.lines) == len(prepared.method.quantified_elements):
+        return np.eye(len(prepared.lines))
+    w = np.array([seen[line.element] for line in prepared.lines])
+    calibrated = np.diag(_calibration_covariance(prepared, w + prepared.blank))
+    scatter = (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2
+    found = _content_variances(fits, prepared, _strengths(seen, prepared, specimen))
+    return shares_of(found + calibrated + scatter, prepared.owner)
+
+
+def shares_of(variance: FloatArray, owner: IntArray) -> FloatArray:
+    """Weights with which the line groups of one element make its mass fraction: A_il = v_l⁻¹ / Σ v⁻¹ over its own.
+
+    variance : of the mass fraction by each line group alone, shape (..., m); owner : place of its element, shape (m,).
+    The result, 0 for line groups of other elements, has shape (..., n, m).
+    """
+    own = np.where(owner == np.arange(owner.max() + 1)[:, None], 1.0 / variance[..., None, :], 0.0)
+    return np.asarray(own / own.sum(axis=-1, keepdims=True))
+
+
+def net_rates(fits: Sequence[RegionFit], prepared: Prepared) -> FloatArray:
+    """Net rates (1/s) of the quantified line groups, corrected for pile-up losses, shape (m,)."""
     by_region = {f.areas.region: f.areas for f in fits}
     rates = []
-    for region, group in quantified_groups(method).values():
-        areas = by_region[region.name]
-        rates.append(areas.area[areas.groups.index(group)] / (areas.live_time_s * areas.survival))
+    for line in prepared.lines:
+        areas = by_region[line.region.name]
+        rates.append(areas.area[areas.groups.index(line.group)] / (areas.live_time_s * areas.survival))
     return np.array(rates)
 
 
-def net_rate_uncertainties(fits: Sequence[RegionFit], method: Method) -> FloatArray:
-    """Standard uncertainties (1/s) of `net_rates`, misfit included, shape (n,)."""
-    return np.asarray(np.sqrt(np.maximum(np.diag(sum(rate_covariances(fits, method).values())), 0.0)))
+def net_rate_uncertainties(fits: Sequence[RegionFit], prepared: Prepared) -> FloatArray:
+    """Standard uncertainties (1/s) of `net_rates`, misfit included, shape (m,)."""
+    return np.asarray(np.sqrt(np.maximum(np.diag(sum(rate_covariances(fits, prepared).values())), 0.0)))
 
 
-def rate_covariances(fits: Sequence[RegionFit], method: Method) -> dict[str, FloatArray]:
-    """Covariance of the net rates by origin, (1/s)², shape (n, n) each; regions are independent of each other.
+def rate_covariances(fits: Sequence[RegionFit], prepared: Prepared) -> dict[str, FloatArray]:
+    """Covariance of the net rates by origin, (1/s)², shape (m, m) each; regions are independent of each other.
 
     counting : by the noise of the counts if all but the areas were known. background : by finding background, line
     ratios and resolution in the same counts. response : by what priors leave open of these. misfit : what a reduced
     deviance above 1 adds to all three.
     """
-    groups = list(quantified_groups(method).values())
-    found = {part: np.zeros((len(groups), len(groups))) for part in PARTS_OF_FIT}
+    n = len(prepared.lines)
+    found = {part: np.zeros((n, n)) for part in PARTS_OF_FIT}
     for fit in fits:
         areas = fit.areas
-        mine = [k for k, (region, _) in enumerate(groups) if region.name == areas.region]
-        index = [areas.groups.index(groups[k][1]) for k in mine]
+        mine = [k for k, line in enumerate(prepared.lines) if line.region.name == areas.region]
+        index = [areas.groups.index(prepared.lines[k].group) for k in mine]
         here, there = np.ix_(mine, mine), np.ix_(index, index)
         per_count = 1.0 / (areas.live_time_s * areas.survival) ** 2
         parts = parts_of_fit(
@@ -563,18 +615,22 @@ def parts_of_fit(
     return dict(zip(PARTS_OF_FIT, parts, strict=True))
 
 
+def _content_variances(fits: Sequence[RegionFit], prepared: Prepared, strengths: FloatArray) -> FloatArray:
+    """Variance that the fits leave to the mass fraction by each line group, misfit not included, shape (m,)."""
+    by_origin = rate_covariances(fits, prepared)
+    variance = np.diag(by_origin["counting"] + by_origin["background"] + by_origin["response"])
+    return np.asarray(variance / (np.exp(prepared.log_sensitivity) * strengths) ** 2)
+
+
 def _largest_move(
-    before: Mapping[str, float],
-    after: Mapping[str, float],
-    fits: Sequence[RegionFit],
-    strengths: FloatArray,
-    prepared: Prepared,
+    before: Mapping[str, float], after: Mapping[str, float], variance: FloatArray, shares: FloatArray
 ) -> float:
-    """Largest change of a mass fraction in units of the fit's uncertainty (or of 0.2 % of itself)."""
-    by_origin = rate_covariances(fits, prepared.method)
-    sigma = np.sqrt(np.diag(by_origin["counting"] + by_origin["background"] + by_origin["response"]))
-    sigma /= np.exp(prepared.log_sensitivity) * strengths
-    a, b = (np.array([c[e] for e in quantified_groups(prepared.method)]) for c in (before, after))
+    """Largest change of a mass fraction in units of the fit's uncertainty (or of 0.2 % of itself).
+
+    variance : of `_content_variances`.
+    """
+    sigma = np.sqrt(shares**2 @ variance)
+    a, b = np.array([before[e] for e in after]), np.array(list(after.values()))
     return float(np.max(np.abs(b - a) / np.maximum(sigma, 2e-3 * np.abs(b))))
 
 
@@ -587,28 +643,30 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     Raises FitError, NotConvergedError or DomainError with the reason when the measurement cannot be assayed.
     """
     solution = common_solution(measurement, prepared, specimen)
-    elements = list(quantified_groups(prepared.method))
+    elements = prepared.method.quantified_elements
     w = np.array([solution.seen[e] for e in elements])
     unit = np.exp(prepared.log_sensitivity) * solution.strengths
-    coupling = coupling_of(solution, prepared, specimen, w)
+    inverse = np.linalg.inv(solution.shares @ coupling_of(solution, prepared, specimen)) @ solution.shares
     base = np.log(solution.strengths)
     moves = [
         (np.log(_strengths(solution.seen, prepared, moved)) - base, np.array(moved.dilution / specimen.dilution - 1.0))
         for moved in moved_specimens(specimen, prepared.method.uncertainty)
     ]
-    parts = contributions(rate_covariances(solution.fits, prepared.method), coupling, unit, w, moves, prepared)
+    rates = rate_covariances(solution.fits, prepared)
+    parts = contributions(rates, inverse, unit, w, moves, prepared)
     covariance = np.sum(list(parts.values()), axis=0)
-    at_zero = _rate_variance_at_zero(solution.fits, prepared.method)
-    grown = np.diag(sum(rate_covariances(solution.fits, prepared.method).values())) - at_zero
-    slope = rate_slopes(grown, net_rates(solution.fits, prepared.method), _exposures(solution.fits, prepared.method))
+    at_zero = _rate_variance_at_zero(solution.fits, prepared)
+    grown = np.diag(sum(rates.values())) - at_zero
+    slope = rate_slopes(grown, net_rates(solution.fits, prepared), _exposures(solution.fits, prepared))
     decision, detection, quantified = limits(at_zero, slope, unit, prepared)
     dilution = specimen.dilution
     areas = tuple(f.areas for f in solution.fits)
-    verdicts, reasons = verdicts_of_contents(w, decision, areas, prepared, dilution)
+    disagreeing = _disagreements(net_rates(solution.fits, prepared), rates, unit, w, prepared)
+    verdicts, reasons = verdicts_of_contents(w, decision, areas, prepared, dilution, disagreeing)
     return Assay(
         specimen=measurement.specimen,
         basis=basis_of(specimen),
-        components=tuple(elements),
+        components=elements,
         analytes=prepared.method.analytes,
         mass_fraction=w * dilution,
         covariance=covariance * dilution**2,
@@ -626,6 +684,32 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
     )
 
 
+def _disagreements(
+    rate: FloatArray, covariances: Mapping[str, FloatArray], unit: FloatArray, w: FloatArray, prepared: Prepared
+) -> dict[str, str]:
+    """Elements whose line groups say what they should not, and what: their reasons.
+
+    rate, unit : net rate and k S of each line group, shape (m,); covariances : of the rates, shape (m, m) each; w :
+    mass fractions, shape (n,). What acts on all line groups of an element alike is no reason.
+    """
+    found = rate / unit - prepared.blank
+    calibrated = np.diag(_calibration_covariance(prepared, w[prepared.owner] + prepared.blank))
+    variance = np.diag(sum(covariances.values())) / unit**2 + calibrated + prepared.absolute_scatter**2
+    reasons = {}
+    for k, element in enumerate(prepared.method.quantified_elements):
+        own = np.flatnonzero(prepared.owner == k)
+        low, high = own[np.argmin(found[own])], own[np.argmax(found[own])]
+        apart = (found[high] - found[low]) / np.sqrt(variance[high] + variance[low])
+        if apart > LARGEST_DISAGREEMENT:
+            reasons[element] = disagreement(prepared.lines[low].key, prepared.lines[high].key, float(apart))
+    return reasons
+
+
+def disagreement(low: str, high: str, apart: float) -> str:
+    """Why a mass fraction is doubtful whose two line groups are too many standard uncertainties apart."""
+    return f"by {high} there is more than by {low}, {apart:.1f} standard uncertainties apart; compare the two fits"
+
+
 def basis_of(specimen: Specimen) -> str:
     """What the mass fractions of an assay refer to."""
     return "specimen as measured" if specimen.fusion is None else "dry sample before fusion"
@@ -633,7 +717,7 @@ def basis_of(specimen: Specimen) -> str:
 
 def contributions(
     rates: Mapping[str, FloatArray],
-    coupling: FloatArray,
+    inverse: FloatArray,
     unit: FloatArray,
     w: FloatArray,
     moves: Sequence[tuple[FloatArray, FloatArray]],
@@ -641,33 +725,38 @@ def contributions(
 ) -> dict[str, FloatArray]:
     """Covariance of the mass fractions by origin, each of shape (..., n, n); of many specimens at once, too.
 
-    From w_i k_i S_i(w) = r_i:  M δw = δr/(k S) - w δ ln k,  M = 1 + diag(w) ∂ ln S/∂w
+    From w = A x, x_l k_l S_l(w) = r_l:  A M δw = A (δr/(k S) - x δ ln k),  M = H + diag(x) ∂ ln S/∂w
 
-    rates : covariance of the net rates by origin; coupling : M; unit : k S.
+    rates : covariance of the net rates by origin, (..., m, m); inverse : (A M)⁻¹ A, shape (..., n, m), with shares A of
+    the line groups, M as of `coupling_of`; unit : k S, shape (..., m); w : mass fractions, shape (..., n).
     moves : what `moved_specimens` change, see `matrix_covariance`.
+
+    What differs between specimens in proportion to the content acts on all line groups of an element alike.
     """
-    inverse = np.asarray(np.linalg.inv(coupling), dtype=np.float64)
+    owner = prepared.owner
+    own = w[..., owner]
     per_unit = unit[..., :, None] * unit[..., None, :]
-    scatter = (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2
+    relative = prepared.relative_scatter * own
+    scatter = relative[..., :, None] * relative[..., None, :] * (owner[:, None] == owner)
     stated = prepared.method.uncertainty
     rough = {
         **{name: covariance / per_unit for name, covariance in rates.items()},
-        "calibration": _calibration_covariance(prepared, w + prepared.blank),
-        "between specimens": scatter[..., None] * np.eye(w.shape[-1]),
+        "calibration": _calibration_covariance(prepared, own + prepared.blank),
+        "between specimens": scatter + np.diag(prepared.absolute_scatter**2),
     }
     if stated.drift:
-        rough["drift"] = stated.drift**2 * _together(w, prepared.method)
+        rough["drift"] = stated.drift**2 * _together(own, prepared.lines)
     parts = {name: np.asarray(inverse @ part @ inverse.swapaxes(-1, -2)) for name, part in rough.items()}
     if stated.preparation:
         parts["preparation"] = (stated.preparation * w)[..., None] ** 2 * np.eye(w.shape[-1])
     if stated.loss_on_ignition or stated.dilution:
-        parts["matrix"] = matrix_covariance(inverse, w, moves)
+        parts["matrix"] = matrix_covariance(inverse, w, moves, owner)
     return parts
 
 
-def _together(w: FloatArray, method: Method) -> FloatArray:
-    """w_i w_j of elements whose lines are measured in the same condition, 0 of all others."""
-    conditions = [region.condition for region, _ in quantified_groups(method).values()]
+def _together(w: FloatArray, lines: Sequence[QuantifiedLine]) -> FloatArray:
+    """w_i w_j of line groups measured in the same condition, 0 of all others."""
+    conditions = [line.region.condition for line in lines]
     same = np.array([[a == b for b in conditions] for a in conditions])
     return np.asarray(w[..., :, None] * w[..., None, :] * same)
 
@@ -683,17 +772,20 @@ def moved_specimens(specimen: Specimen, stated: LaboratoryUncertainty) -> list[S
     return moved
 
 
-def matrix_covariance(inverse: FloatArray, w: FloatArray, moves: Sequence[tuple[FloatArray, FloatArray]]) -> FloatArray:
+def matrix_covariance(
+    inverse: FloatArray, w: FloatArray, moves: Sequence[tuple[FloatArray, FloatArray]], owner: IntArray
+) -> FloatArray:
     """What ignition loss and weighed flux leave uncertain, shape (..., n, n).
 
-    A seen element's rate fixes w S(w, q): M δw = -w δ ln S, for q the ignition loss or the dilution D; mass fractions
-    of the sample are w D and move with D as well.
+    A seen element's rates fix w S(w, q): A M δw = -A w δ ln S, for q the ignition loss or the dilution D; mass
+    fractions of the sample are w D and move with D as well.
 
-    inverse : M⁻¹; moves : δ ln S, shape (..., n), and δ ln D, shape (...), of each q changed by its uncertainty.
+    inverse : (A M)⁻¹ A; moves : δ ln S, shape (..., m), and δ ln D, shape (...), of each q changed by its uncertainty;
+    owner : of `Prepared`.
     """
-    total = np.zeros_like(inverse)
+    total = np.zeros((*w.shape, w.shape[-1]))
     for by_strength, by_dilution in moves:
-        change = w * by_dilution[..., None] - (inverse @ (w * by_strength)[..., None])[..., 0]
+        change = w * by_dilution[..., None] - (inverse @ (w[..., owner] * by_strength)[..., None])[..., 0]
         total += change[..., :, None] * change[..., None, :]
     return total
 
@@ -707,15 +799,16 @@ def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatAr
     )
 
 
-def coupling_of(solution: CommonSolution, prepared: Prepared, specimen: Specimen, w: FloatArray) -> FloatArray:
-    """M_ij = δ_ij + w_i ∂ ln S_i/∂w_j, by forward differences.
+def coupling_of(solution: CommonSolution, prepared: Prepared, specimen: Specimen) -> FloatArray:
+    """M_lj = H_lj + w_l ∂ ln S_l/∂w_j by forward differences; H_lj = 1 if line group l is of element j.
+
+    Its shape is (m, n), of the line groups and the elements.
 
     Traces are as uncertain as main elements: all columns count, not only those of high contents.
-
-    w : mass fractions of the quantified elements in the specimen, kg/kg, shape (n,); the result is (n, n).
     """
-    elements = list(quantified_groups(prepared.method))
-    matrix = np.eye(len(elements))
+    elements = prepared.method.quantified_elements
+    matrix = np.eye(len(elements))[prepared.owner]
+    w = np.array([solution.seen[line.element] for line in prepared.lines])
     base = np.log(solution.strengths)
     for j, element in enumerate(elements):
         present = max(solution.seen[element], 0.0)
@@ -725,22 +818,22 @@ def coupling_of(solution: CommonSolution, prepared: Prepared, specimen: Specimen
     return matrix
 
 
-def _rate_variance_at_zero(fits: Sequence[RegionFit], method: Method) -> FloatArray:
-    """Variance (1/s²) each net rate would have without its element, misfit included, shape (n,)."""
+def _rate_variance_at_zero(fits: Sequence[RegionFit], prepared: Prepared) -> FloatArray:
+    """Variance (1/s²) each net rate would have without its element, misfit included, shape (m,)."""
     by_region = {f.areas.region: f.areas for f in fits}
     variance = []
-    for region, group in quantified_groups(method).values():
-        areas = by_region[region.name]
-        rate = areas.variance_at_zero[areas.groups.index(group)] / (areas.live_time_s * areas.survival) ** 2
+    for line in prepared.lines:
+        areas = by_region[line.region.name]
+        rate = areas.variance_at_zero[areas.groups.index(line.group)] / (areas.live_time_s * areas.survival) ** 2
         variance.append(rate * max(areas.reduced_deviance, 1.0))
     return np.array(variance)
 
 
-def _exposures(fits: Sequence[RegionFit], method: Method) -> FloatArray:
-    """Seconds in which counts of the quantified elements stayed in their lines, shape (n,)."""
+def _exposures(fits: Sequence[RegionFit], prepared: Prepared) -> FloatArray:
+    """Seconds in which counts of the quantified line groups stayed in their lines, shape (m,)."""
     by_region = {f.areas.region: f.areas for f in fits}
-    of_group = [by_region[region.name] for region, _ in quantified_groups(method).values()]
-    return np.array([areas.live_time_s * areas.survival for areas in of_group])
+    of_line = [by_region[line.region.name] for line in prepared.lines]
+    return np.array([areas.live_time_s * areas.survival for areas in of_line])
 
 
 def rate_slopes(grown: FloatArray, rate: FloatArray, exposure_s: FloatArray) -> FloatArray:
@@ -761,48 +854,64 @@ def limits(
     y* = k u(0),  y# = 2 y*;  k = z(1 - α/n), α false-positive risk of one specimen with n analytes; u(0) from the fit's
     covariance at zero content, misfit and absolute scatter included.          L. A. Currie, Anal. Chem. 40 (1968) 586
     y_Q with a relative standard uncertainty of 10 %, from u(0), `slope`, and what is in proportion to the content.
+    Line groups of one element have the shares that its absence gives them.
 
-    variance_at_zero : of the net rates, (1/s)²; slope : see `rate_slopes`; unit : k S, shape (..., n).
+    variance_at_zero : of the net rates, (1/s)²; slope : see `rate_slopes`; unit : k S, shape (..., m).
     """
-    zero = variance_at_zero / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance)
+    by_line = variance_at_zero / unit**2 + prepared.absolute_scatter**2 + np.diag(prepared.blank_covariance)
+    shares = shares_of(by_line, prepared.owner)
+    zero, grown = ((shares**2 @ each[..., None])[..., 0] for each in (by_line, slope / unit))
     k = -float(ndtri(prepared.method.false_positive_risk / max(len(prepared.method.analytes), 1)))
     stated = prepared.method.uncertainty
-    relative = np.diag(prepared.sensitivity_covariance) + prepared.relative_scatter**2
-    relative = np.sqrt(relative + stated.preparation**2 + stated.drift**2)
+    by_line = np.diag(prepared.sensitivity_covariance) + prepared.relative_scatter**2
+    relative = np.sqrt(shares @ by_line + stated.preparation**2 + stated.drift**2)
     u0 = np.sqrt(zero)
-    return k * u0, 2.0 * k * u0, quantification_limits(zero, slope / unit, relative)
+    return k * u0, 2.0 * k * u0, quantification_limits(zero, grown, relative)
 
 
 def verdicts_of_contents(
-    w: FloatArray, decision: FloatArray, areas: Sequence[NetAreas], prepared: Prepared, dilution: float
+    w: FloatArray,
+    decision: FloatArray,
+    areas: Sequence[NetAreas],
+    prepared: Prepared,
+    dilution: float,
+    disagreeing: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[tuple[Verdict, ...], tuple[str, ...]]:
     """What the mass fractions of one specimen may be used for, by fits, decision limits and the calibration's ranges.
 
     w, decision : kg/kg of the specimen, shape (n,); areas : of all regions. dilution : kg of specimen per kg of sample.
+    disagreeing : reasons why elements are doubtful whose line groups say different things.
     """
     by_region = {a.region: a for a in areas}
-    regions = [region for region, _ in quantified_groups(prepared.method).values()]
-    judged = [
-        verdict_of_content(content, limit, by_region[region.name])
-        for region, content, limit in zip(regions, w, decision, strict=True)
-    ]
+    judged = []
+    for element, content, limit in zip(prepared.method.quantified_elements, w, decision, strict=True):
+        own = [by_region[line.region.name] for line in prepared.lines if line.element == element]
+        judged.append(verdict_of_content(content, limit, own, disagreeing.get(element, "")))
     verdicts, reasons = tuple(verdict for verdict, _ in judged), tuple(reason for _, reason in judged)
     if prepared.calibration is None:
         return verdicts, reasons
     return judged_in_range(
         verdicts,
         reasons,
-        contents=dict(zip(quantified_groups(prepared.method), w.tolist(), strict=True)),
+        contents=dict(zip(prepared.method.quantified_elements, w.tolist(), strict=True)),
         analytes=prepared.method.analytes,
         validity=prepared.calibration.validity,
         dilution=dilution,
     )
 
 
-def verdict_of_content(content: float, decision: float, areas: NetAreas) -> tuple[Verdict, str]:
-    """What a mass fraction may be used for, and why not for more; content and decision limit in the same unit."""
-    if areas.verdict is not FitVerdict.GOOD:
-        return Verdict.DOUBTFUL, f"{areas.verdict}: {areas.reason}"
+def verdict_of_content(
+    content: float, decision: float, areas: Sequence[NetAreas], disagreeing: str = ""
+) -> tuple[Verdict, str]:
+    """What a mass fraction may be used for, and why not for more; content and decision limit in the same unit.
+
+    areas : of the regions that its line groups lie in; disagreeing : why these say different things, if they do.
+    """
+    for found in areas:
+        if found.verdict is not FitVerdict.GOOD:
+            return Verdict.DOUBTFUL, f"{found.verdict}: {found.reason}"
+    if disagreeing:
+        return Verdict.DOUBTFUL, disagreeing
     if content <= decision:
         return Verdict.NOT_DETECTED, "at or below the decision limit"
     return Verdict.DETECTED, ""

@@ -133,7 +133,7 @@ SPEAKERS = {
     "fit/residual.py": ("explain", "structure"),
     "fit/solve.py": ("in_words", "_scaled", "_dependent"),
     "plausibility.py": ("saturation_notes", "full_channel_note"),
-    "quantification.py": ("verdict_of_content", "matched_conditions"),
+    "quantification.py": ("verdict_of_content", "disagreement", "matched_conditions"),
     "calibration.py": ("outside",),
     "quality/validity.py": ("matrix_told",),
     "batch/assaying.py": ("specimen_of",),

@@ -169,7 +169,7 @@ def test_identity_does_not_depend_on_where_the_instrument_lies(tmp_path: Path, e
         ('"Fe K", "La L"', '"Fe K", "La L3"', "regions[0].quantified[2]", "La L3"),
         ('"Fe K", "La L"', '"Fe K", "La"', "regions[0].quantified[2]", "such as 'La L'"),
         ('"Fe K", "La L"', '"Fe K", "H L"', "regions[0].quantified[2]", "no L line of H"),
-        ('"P K", "K K"', '"P K", "La L"', "regions[1].quantified[3]", "already quantified by 'La L'"),
+        ('"P K", "K K"', '"P K", "La L"', "regions[1].quantified[3]", "already quantified in 'low' by 'La L'"),
         ('"P K", "K K"', '"P K", "Rh L"', "regions[1].quantified[3]", "names no oxide of Rh"),
         ('"K K", "Zn K"', '"La L"', "regions[0]", "names a line group twice"),
         ("[[1.35, 3.5]]", "[[3.5, 1.35]]", "regions[1]", "0 < low < high"),

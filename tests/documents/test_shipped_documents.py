@@ -14,7 +14,7 @@ from xrfree.documents.method import load_method, method_instrument_path
 from xrfree.documents.schemas import json_schema, schema_names
 from xrfree.documents.shipped import shipped_path
 from xrfree.errors import DocumentError, DomainError
-from xrfree.quantification import quantified_groups
+from xrfree.quantification import quantified_lines
 
 ANALYTES = ("La", "Ce", "Pr", "Nd", "Sm", "Nb")
 
@@ -41,16 +41,13 @@ def test_the_example_method_quantifies_the_analytes() -> None:
     assert method.unseen.oxides["S"] == "SO3"
 
 
-def test_the_filtered_method_differs_in_where_barium_and_the_rare_earths_are_taken_from() -> None:
-    plain, filtered = (load_method(shipped_path("methods", f"iron-ore-{name}edxrf.toml")) for name in ("", "filtered-"))
-    assert sorted(filtered.quantified_elements) == sorted(plain.quantified_elements)
-    moved = {
-        element
-        for element, (region, _) in quantified_groups(plain).items()
-        if quantified_groups(filtered)[element][0].condition != region.condition
-    }
-    assert moved == {"Ba", "La", "Ce", "Pr", "Nd", "Sm"}
-    assert filtered.unseen == plain.unseen
+def test_the_method_of_two_spectra_has_barium_and_the_rare_earths_in_both() -> None:
+    plain, both = (load_method(shipped_path("methods", f"iron-ore-{name}edxrf.toml")) for name in ("", "two-spectra-"))
+    assert both.quantified_elements == plain.quantified_elements
+    assert both.regions[: len(plain.regions)] == plain.regions
+    added = [line.key for line in quantified_lines(both) if line not in quantified_lines(plain)]
+    assert added == [f"high/rare earths/{element} L" for element in ("La", "Ce", "Pr", "Nd", "Sm", "Ba")]
+    assert both.unseen == plain.unseen
 
 
 def test_the_wheel_has_precedence_over_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,15 +243,19 @@ def _region_contradictions(document: MethodDocument) -> Iterator[tuple[_Place, s
 
 def _quantified_contradictions(document: MethodDocument) -> Iterator[tuple[_Place, str]]:
     bound = {*USUAL_OXIDES, *document.unseen.oxides}
-    seen: dict[str, str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for i, region in enumerate(document.regions):
         for j, group in enumerate(region.quantified):
             place, element = ("regions", i, "quantified", j), split_group(group)[0]
-            if element in seen:
-                yield place, f"is '{group}', but {element} is already quantified by {seen[element]}"
+            measured = element, region.condition
+            if measured in seen:
+                yield (
+                    place,
+                    f"is '{group}', but {element} is already quantified in '{region.condition}' by {seen[measured]}",
+                )
             if element not in bound:
                 yield place, f"is '{group}', but unseen.oxides names no oxide of {element}"
-            seen[element] = f"'{group}' of region '{region.name}'"
+            seen[measured] = f"'{group}' of region '{region.name}'"
 
 
 def _region(index: int, document: RegionDocument, path: Path) -> Region:
