@@ -7,8 +7,8 @@ pure compounds, the line groups with the standards (and, for powders, the blanks
 assayed. OUT/assays.csv holds the results. truth.csv and counting_limit.csv are read for the score alone;
 where they are absent there is no score.
 
---method takes another shipped method than iron-ore-edxrf.toml for standards and unknowns; pure compounds, which are
-measured without filter, stay with that one.
+--method takes another shipped method than iron-ore-two-spectra-edxrf.toml for standards and unknowns; pure
+compounds, which are measured without filter, are fitted by iron-ore-edxrf.toml.
 
 --leave-one-out also assays every standard with a calibration that never saw it (`xrfree calibrate --exclude`), and
 scores it against its certificate, whose uncertainty is added in quadrature: OUT/left-out.csv.
@@ -38,6 +38,8 @@ import tomli_w
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED_METHOD = ROOT / "calibration" / "methods" / "iron-ore-edxrf.toml"
 """All rare earths in the spectrum without filter, in which pure compounds are measured, too."""
+TWO_SPECTRA = SHIPPED_METHOD.with_name("iron-ore-two-spectra-edxrf.toml")
+"""The rare earths in both spectra."""
 SHIPPED_INSTRUMENT = ROOT / "calibration" / "instruments" / "example-edxrf.toml"
 
 ANALYTES = ("La", "Ce", "Pr", "Nd", "Sm", "Nb")
@@ -503,7 +505,7 @@ def main() -> int:
     parser.add_argument("--json", metavar="FILE", type=Path)
     parser.add_argument("--jobs", metavar="N", type=int, default=1)
     parser.add_argument("--leave-one-out", action="store_true")
-    parser.add_argument("--method", metavar="FILE", type=Path, default=SHIPPED_METHOD)
+    parser.add_argument("--method", metavar="FILE", type=Path, default=TWO_SPECTRA)
     given = parser.parse_args()
     figures: dict[str, float] = {}
     try:
