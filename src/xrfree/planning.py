@@ -211,7 +211,7 @@ def _seen(
     mean = current * parts.total
     response = instrument.responses[condition]
     scale = EnergyScale(zero_kev=stated.energy_zero_kev, gain_kev=stated.energy_gain_kev)
-    pile_up = current**2 * parts.pile_up(response.pulse_pair_time_s, scale)
+    pile_up = current * parts.pile_up(current * response.pulse_pair_time_s, scale)
     known = np.vstack(
         [
             response.escape_relative_uncertainty * current * parts.escape,

@@ -1,7 +1,7 @@
 """Spectra of specimens of known composition, made by the same model that the fits use.
 
-Definition   templates of `xrfree.templates`, detector response of `xrfree.fit.response`, pile-up of first
-             order, Poisson noise.
+Definition   templates of `xrfree.templates`, detector response of `xrfree.fit.response`, pile-up as
+             `xrfree.fit.pile_up` has it, Poisson noise.
 Validation   tests/test_simulation.py: time, seed, pile-up; `quantify` finds the composition again. That shows
              that the parts agree with one another, not that they agree with nature.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xrfree.composition import Composition
 from xrfree.errors import DomainError
 from xrfree.fit import Templates
-from xrfree.fit.model import convolved
+from xrfree.fit.pile_up import piled_up
 from xrfree.fit.response import spread_light, spread_lines, with_escape
 from xrfree.instrument import Absorber, Instrument, InstrumentCondition, Response
 from xrfree.method import split_group
@@ -108,7 +108,7 @@ def expected_counts(
 ) -> FloatArray:
     """Mean counts per channel, shape (n_channels,).
 
-    m = exp(-R τ) s + (τ/t) s * s'
+    m = s * exp((τ/t) (s' - t R)),  see `fit.pile_up`
     s = t Σ_g k_g w_g (peaks and escape peaks of line group g) + t k (scattered radiation of the tube)
 
     R rate of all channels, τ pulse-pair time, s' the same spectrum without electronic noise (which enters a
@@ -122,7 +122,8 @@ def expected_counts(
     parts = expected_parts(contents, specimen, instrument, condition, groups=groups, n_channels=n_channels)
     scale = _energy_scale(instrument.conditions[condition])
     pairs_per_count = instrument.responses[condition].pulse_pair_time_s / live_time_s
-    return _piled_up(live_time_s * parts.total, live_time_s * parts.sharp, pairs_per_count, scale)
+    zero_channel = scale.zero_kev / scale.gain_kev
+    return piled_up(live_time_s * parts.total, live_time_s * parts.sharp, pairs_per_count, zero_channel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,7 @@ class ExpectedParts:
 
     def pile_up(self, pulse_pair_time_s: float, scale: EnergyScale) -> FloatArray:
         """What pile-up adds to each channel per second (below 0 where it takes more away), shape (n_channels,)."""
-        return _piled_up(self.total, self.sharp, pulse_pair_time_s, scale) - self.total
+        return piled_up(self.total, self.sharp, pulse_pair_time_s, scale.zero_kev / scale.gain_kev) - self.total
 
 
 def expected_parts(
@@ -250,14 +251,3 @@ def _amplitudes(expected: Templates, whole: Composition, instrument: Instrument,
         ratio = 1.0 if cluster.leading else 1.0 + deviation.get((cluster.group, cluster.name), 0.0)
         factors.append(np.exp(log_scale) * whole[split_group(cluster.group)[0]] * ratio)
     return np.array(factors)
-
-
-def _piled_up(single: FloatArray, sharp: FloatArray, pairs_per_count: float, scale: EnergyScale) -> FloatArray:
-    """The spectrum after pile-up of first order: what is lost from every channel, and what pairs add.
-
-    pairs_per_count : τ/t, pairs per product of counts. Energies add: channels i and j give i + j + zero/gain.
-    """
-    pairs = convolved(single, sharp)
-    channel = np.arange(single.size) - scale.zero_kev / scale.gain_kev
-    added = np.interp(channel, np.arange(pairs.size), np.maximum(pairs, 0.0), left=0.0, right=0.0)
-    return np.asarray(np.exp(-pairs_per_count * single.sum()) * single + pairs_per_count * added)

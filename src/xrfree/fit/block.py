@@ -14,12 +14,12 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft
 
 from xrfree.areas import FitVerdict
 from xrfree.errors import DomainError, FitError
 from xrfree.fit.inputs import FitSettings, Templates
 from xrfree.fit.model import SpectrumModel, moved_response
+from xrfree.fit.pile_up import pile_up_in
 from xrfree.fit.region import (
     FEWEST_COUNTS,
     LEAST_SURVIVAL,
@@ -344,17 +344,12 @@ class _Task:
         model = self.model
         if model.response.pulse_pair_time_s == 0.0:
             return np.zeros((counts.shape[0], model.inside.size))
-        area = part.values[:, self.areas]
-        other = counts + area @ (self.sharp - self.seen)
-        n = counts.shape[1]
-        size = fft.next_fast_len(2 * n - 1, real=True)
-        pairs = fft.irfft(fft.rfft(counts, size) * fft.rfft(other, size), size)[:, : n + 1]
-        zero, gain = part.values[:, self.special[0]], part.values[:, self.special[1]]
-        first = (model.scale.zero_kev + zero) / (model.scale.gain_kev * (1.0 + gain))
-        channel, every = np.arange(n), np.arange(n + 1)
-        found = np.array([np.interp(channel - f, every, row) for f, row in zip(first, pairs, strict=True)])
-        shape = np.maximum(found / times[:, None], 0.0)[:, model.span]
-        return np.ascontiguousarray(model.response.pulse_pair_time_s * shape)
+        sharp = counts + part.values[:, self.areas] @ (self.sharp - self.seen)
+        zero, gain, pile_up = (part.values[:, k] if k >= 0 else np.zeros(times.size) for k in self.special[[0, 1, 5]])
+        zero_channel = (model.scale.zero_kev + zero) / (model.scale.gain_kev * (1.0 + gain))
+        stated = model.response.pulse_pair_time_s
+        shape = pile_up_in(counts, sharp, times, stated * (1.0 + pile_up), zero_channel)
+        return np.ascontiguousarray(stated * shape[:, model.span])
 
     def judged(self, result: _Part, undetermined: Undetermined, saturation: list[str]) -> BlockFit:
         """All spectra with their verdicts; saturation : why counts are missing in each, empty where none are."""

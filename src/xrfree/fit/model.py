@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from xrfree.errors import FitError
 from xrfree.fit.background import clipped, even_light, refuse_clipping
 from xrfree.fit.inputs import FitSettings, Light, Prior, Templates
+from xrfree.fit.pile_up import pile_up_in
 from xrfree.fit.ratios import RatioPlan, ratio_plan
 from xrfree.fit.response import Photons, photons, spread_and_derivatives, strongest, summed
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
@@ -78,13 +78,6 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
 
 def _grown(name: str, change: Mapping[str, float]) -> float:
     return 1.0 + max(change.get(name, 0.0), LOWER_BOUNDS[name])
-
-
-def convolved(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Σ_i a_i b_(k-i) of two spectra, shape (n_a + n_b - 1,)."""
-    n = first.size + second.size - 1
-    size = fft.next_fast_len(n, real=True)
-    return np.asarray(fft.irfft(fft.rfft(first, size) * fft.rfft(second, size), size)[:n], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +149,9 @@ class SpectrumModel:
         self.tube = [k for k, light in enumerate(templates.tube) if self._reaches_window(light)]
         self.names = self._parameter_names()
         self.photons = self._listed()
-        self.pile_up_shape = self._pile_up(None, scale.zero_kev / scale.gain_kev)
+        self.pile_up_shape = self._pile_up(
+            spectrum.counts.astype(np.float64), response, scale.zero_kev / scale.gain_kev
+        )
         if settings.background is Background.SNIP:
             rest = spectrum.counts - self.offset - response.pulse_pair_time_s * self.pile_up_shape
             self.offset = self.offset + clipped(rest, response.sigma_kev(centres, crystal) / scale.gain_kev)
@@ -203,18 +198,16 @@ class SpectrumModel:
             return 0.0
         return LOWER_BOUNDS.get(name, -np.inf)
 
-    def _pile_up(self, sharp: FloatArray | None, zero_channel: float) -> FloatArray:
-        """Counts of pairs per second of pulse-pair time, shape (n_channels,).
-
-        P_k = (1/t) Σ_{E_i + E_j = E_k} c_i m_j: measured counts with the sharp model m (the counts again while
-        there is none), so that the electronic noise enters once.
-        """
-        counts = self.spectrum.counts.astype(np.float64)
-        other = counts if sharp is None else sharp
-        pairs = convolved(counts, other)[: counts.size + 1]
-        position = np.arange(counts.size) - zero_channel
-        shape = np.interp(position, np.arange(pairs.size), pairs) / self.spectrum.live_time_s
-        return np.asarray(np.maximum(shape, 0.0), dtype=np.float64)
+    def _pile_up(self, sharp: FloatArray, response: Response, zero_channel: float) -> FloatArray:
+        """Counts by pile-up per second of pulse-pair time, shape (n_channels,); sharp : counts with sharp lines."""
+        shape = pile_up_in(
+            self.spectrum.counts[None].astype(np.float64),
+            sharp[None],
+            np.array([self.spectrum.live_time_s]),
+            np.array([response.pulse_pair_time_s]),
+            np.array([zero_channel]),
+        )
+        return np.asarray(shape[0])
 
     def edges(self, values: Mapping[str, float]) -> FloatArray:
         """Energies (keV) of the channel edges of the fitted span."""
@@ -323,7 +316,8 @@ class SpectrumModel:
         seen = summed(strong, amplitude, owner, edges, response, self.crystal)[0]
         rest = self.spectrum.counts - seen
         gain = self.scale.gain_kev * (1.0 + values["gain"])
-        self.pile_up_shape = self._pile_up(lines + rest, (self.scale.zero_kev + values["zero"]) / gain)
+        zero_channel = (self.scale.zero_kev + values["zero"]) / gain
+        self.pile_up_shape = self._pile_up(lines + rest, response, zero_channel)
 
     def _areas_and_ratios(self, values: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
         """Areas over template strengths, shape (n_groups,), and cluster factors, shape (n_clusters,)."""

@@ -28,7 +28,7 @@ _LAST_RENEWAL = 6
 LARGEST_SHIFT_KEV = 0.05
 POOR_REDUCED_DEVIANCE = 6.0
 LEAST_SURVIVAL = 0.8
-"""Least share of counts that pile-up may leave in their lines: below, pairs of pairs matter, which nothing models."""
+"""Least share of counts that pile-up may leave in their lines: below, pulses of four photons matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
