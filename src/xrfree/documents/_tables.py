@@ -44,7 +44,7 @@ def _workbook_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
             remedy="Install it (pip install 'xrfree[formats]'), or export the sheet as CSV",
         ) from problem
     if not path.is_file():
-        raise DocumentError(path, found="there is no such file", remedy=f"Check the path: {path}")
+        raise DocumentError(path, found="there is no such file", remedy=f"It was looked for in {path.parent.resolve()}")
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         rows = [[_cell_text(value) for value in row] for row in book.worksheets[0].iter_rows(values_only=True)]
