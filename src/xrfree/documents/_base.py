@@ -37,7 +37,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DocumentError(path, found="there is no such file", remedy=f"It was looked for in {path.parent.resolve()}") from None
+        raise DocumentError(
+            path, found="there is no such file", remedy=f"It was looked for in {path.parent.resolve()}"
+        ) from None
     except UnicodeDecodeError as problem:
         raise DocumentError(
             path,
