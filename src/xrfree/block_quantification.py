@@ -632,6 +632,6 @@ def _with_curve(
         reference.settings,
         spectrum.energy_scale,
     )
-    model.sharpened(values)
+    model.renew_pile_up(values)
     evaluation = model.evaluate(values)
     return replace(areas, curve=curve_of(model, values, evaluation.expected, evaluation.lines))

@@ -240,7 +240,7 @@ def _solve(tasks: Sequence[_Task]) -> Solution:
     def renew(iteration: int, values: Sequence[dict[str, float]]) -> bool:
         if iteration in (1, 4):
             for task, own in zip(tasks, values, strict=True):
-                task.model.sharpened(own)
+                task.model.renew_pile_up(own)
         return iteration in (1, 4)
 
     return solve([task.model for task in tasks], shared=SHARED, after_step=renew)

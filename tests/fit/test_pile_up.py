@@ -15,10 +15,10 @@ FloatArray = NDArray[np.float64]
 LIVE_TIME_S = 100.0
 
 
-def two_lines() -> FloatArray:
-    """1e6 counts in 100 s: two lines, the half of them each, on 300 channels."""
+def two_lines(sigma: float = 4.0) -> FloatArray:
+    """1e6 counts in 100 s: two lines of this standard deviation, the half of them each, on 300 channels."""
     channel = np.arange(300)
-    lines = sum(np.exp(-0.5 * ((channel - centre) / 4.0) ** 2) for centre in (40.0, 65.0))
+    lines = sum(np.exp(-0.5 * ((channel - centre) / sigma) ** 2) for centre in (40.0, 65.0))
     return np.asarray(1e6 * lines / np.sum(lines))
 
 
@@ -62,9 +62,30 @@ def test_pile_up_of_a_high_rate_has_the_true_pulse_pair_time(zero_channel: float
     lost = np.exp(-pair_time * photons.sum() / LIVE_TIME_S)
     true = counts - lost * photons
     found = pile_up_in(
-        counts[None], counts[None], np.array([LIVE_TIME_S]), np.array([pair_time]), np.array([zero_channel])
+        counts[None], np.zeros(1), np.array([LIVE_TIME_S]), np.array([pair_time]), np.array([zero_channel])
     )[0]
     # Rτ = 0.05. The third order, which is left out, is 8/3 (Rτ)² = 0.7 % of the pairs in all, and lies where four
     # photons are; the first order is 5 % too low in the peaks of pairs.
     assert (found @ true) / (found @ found) == pytest.approx(pair_time, rel=2e-3)
     assert pair_time * found == pytest.approx(true, abs=0.007 * true.max())
+
+
+@pytest.mark.parametrize("own", [2.0, 3.0])
+def test_a_pulse_has_the_electronic_noise_once(own: float) -> None:
+    noise, pair_time = 3.5, 2e-6
+    photons = two_lines(np.hypot(own, noise))
+    counts = piled_up(photons, two_lines(own), pair_time / LIVE_TIME_S, 0.0)
+    true = counts - np.exp(-pair_time * photons.sum() / LIVE_TIME_S) * photons
+    given = np.array([LIVE_TIME_S]), np.array([pair_time]), np.zeros(1)
+    once, twice = (pair_time * pile_up_in(counts[None], np.array([n]), *given)[0] for n in (noise, 0.0))
+    # Rτ = 0.02: the third order is 8/3 (Rτ)² = 0.1 % of the pairs.
+    assert once == pytest.approx(true, abs=0.003 * true.max())
+    assert np.max(np.abs(twice - true)) > 0.1 * true.max()
+
+
+def test_noise_of_few_counts_is_not_blown_up() -> None:
+    counts = np.random.default_rng(2).poisson(two_lines(5.0) / 100.0).astype(float)
+    given = np.array([LIVE_TIME_S]), np.array([1e-5]), np.zeros(1)
+    found, plain = (1e-5 * pile_up_in(counts[None], np.array([n]), *given)[0] for n in (4.0, 0.0))
+    assert found.sum() == pytest.approx(plain.sum(), rel=0.01)
+    assert found.max() < 2.0 * plain.max()

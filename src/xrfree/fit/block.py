@@ -19,11 +19,10 @@ from xrfree.areas import FitVerdict
 from xrfree.errors import DomainError, FitError
 from xrfree.fit.inputs import FitSettings, Templates
 from xrfree.fit.model import SpectrumModel, moved_response
-from xrfree.fit.pile_up import pile_up_in
+from xrfree.fit.pile_up import SAME_PAIRS, pile_up_in
 from xrfree.fit.region import (
     FEWEST_COUNTS,
     LEAST_SURVIVAL,
-    SAME_PAIRS,
     Undetermined,
     renewing,
     solved_where_determined,
@@ -31,7 +30,7 @@ from xrfree.fit.region import (
     too_few,
     verdict_of,
 )
-from xrfree.fit.response import moves, strongest, summed
+from xrfree.fit.response import moves
 from xrfree.fit.solve import JointPrior, Problem, solve
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.block import fit_block, fit_linear_block
@@ -206,29 +205,11 @@ class _Task:
         self.special = np.array([model.names.index(n) if n in model.names else -1 for n in _SPECIAL])
         self.areas = [model.names.index(f"area:{g}") for g in model.templates.groups]
         self.linear = _linear_part(self)
-        self.sharp, self.seen = self._pair_shapes()
 
     @cached_property
     def columns(self) -> _Columns:
         """Columns expanded at the reference."""
         return _expanded(self.model, self.problem, self.reference, self.response)
-
-    def _pair_shapes(self) -> tuple[FloatArray, FloatArray]:
-        """Lines of every group per count, sharp and as seen, in all channels, at the reference."""
-        model, values = self.model, self.reference
-        clusters = model.amplitudes(values)
-        strong = strongest(model.photons, clusters, model.least_paired)
-        area = np.array([values[f"area:{g}"] for g in model.templates.groups])
-        own = np.divide(
-            clusters, area[model.templates.cluster_group], where=clusters != 0.0, out=np.zeros_like(clusters)
-        )
-        amplitude, owner = np.concatenate([own, 0.0 * own]), np.tile(model.templates.cluster_group, 2)
-        edges = model.all_edges(values)
-        sharp, seen = (
-            summed(strong, amplitude, owner, edges, response, model.crystal)
-            for response in (replace(self.response, noise_kev=model.sharp_noise_kev), self.response)
-        )
-        return sharp, seen
 
     def fit(self, result: _Part, table: NDArray[np.generic], times: FloatArray, which: IntArray) -> None:
         """Fit the spectra with the numbers `which`, block by block, into `result`."""
@@ -261,17 +242,18 @@ class _Task:
             before = some.values.copy()
             self._run(some, seen[pending], pairs[pending])
             part.put(pending, some)
-            pending[pending] = self._paired_otherwise(some.values, before, counts[pending])
+            pending[pending] = self._paired_otherwise(some.values, before)
             if pending.any():
                 pairs[pending] = self._pile_up(part.taken(pending), counts[pending], times[pending])
         part.deviance[:] = part.deviance / max(model.counts.size - len(self.areas), 1)
 
-    def _paired_otherwise(self, values: FloatArray, paired: FloatArray, counts: FloatArray) -> NDArray[np.bool_]:
-        """Whether line areas moved so far since the pile-up was made that it is another one."""
+    def _paired_otherwise(self, values: FloatArray, paired: FloatArray) -> NDArray[np.bool_]:
+        """Whether parameters moved so far since the pile-up was made that it is another one."""
         if self.model.response.pulse_pair_time_s == 0.0:
             return np.zeros(values.shape[0], dtype=bool)
-        moved = np.abs(values - paired)[:, self.areas].sum(axis=1)
-        return np.asarray(moved >= SAME_PAIRS * counts.sum(axis=1))
+        index = [self.model.names.index(name) for name in SAME_PAIRS if name in self.model.names]
+        same = np.array([SAME_PAIRS[self.model.names[k]] for k in index])
+        return np.asarray(np.any(np.abs(values - paired)[:, index] >= same, axis=1))
 
     def shift_of(self, values: FloatArray) -> FloatArray:
         """Shift of the energy scale in the middle of the fitted channels over σ there, shape (n_spectra,)."""
@@ -344,11 +326,18 @@ class _Task:
         model = self.model
         if model.response.pulse_pair_time_s == 0.0:
             return np.zeros((counts.shape[0], model.inside.size))
-        sharp = counts + part.values[:, self.areas] @ (self.sharp - self.seen)
-        zero, gain, pile_up = (part.values[:, k] if k >= 0 else np.zeros(times.size) for k in self.special[[0, 1, 5]])
-        zero_channel = (model.scale.zero_kev + zero) / (model.scale.gain_kev * (1.0 + gain))
+        zero, gain, noise, pile_up = (
+            part.values[:, k] if k >= 0 else np.zeros(times.size) for k in self.special[[0, 1, 2, 5]]
+        )
+        gain_kev = model.scale.gain_kev * (1.0 + gain)
         stated = model.response.pulse_pair_time_s
-        shape = pile_up_in(counts, sharp, times, stated * (1.0 + pile_up), zero_channel)
+        shape = pile_up_in(
+            counts,
+            model.response.noise_kev * np.sqrt(1.0 + noise) / gain_kev,
+            times,
+            stated * (1.0 + pile_up),
+            (model.scale.zero_kev + zero) / gain_kev,
+        )
         return np.ascontiguousarray(stated * shape[:, model.span])
 
     def judged(self, result: _Part, undetermined: Undetermined, saturation: list[str]) -> BlockFit:

@@ -13,7 +13,7 @@ from xrfree.fit.background import clipped, even_light, refuse_clipping
 from xrfree.fit.inputs import FitSettings, Light, Prior, Templates
 from xrfree.fit.pile_up import pile_up_in
 from xrfree.fit.ratios import RatioPlan, ratio_plan
-from xrfree.fit.response import Photons, photons, spread_and_derivatives, strongest, summed
+from xrfree.fit.response import Photons, photons, spread_and_derivatives, summed
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
 from xrfree.kernels.lineshape import DERIVATIVES
 from xrfree.method import Background
@@ -41,8 +41,6 @@ _USUAL_PRIORS = {
 """Priors of energy offset (keV), relative gain change, and relative changes of noise² and Fano factor."""
 _FREED_RATIO_SIGMA = 1.0
 """Prior of a line ratio that a method frees: it decides only where the group is absent, and the ratio means nothing."""
-_LEAST_PAIRED = 1e-4
-"""Share of a spectrum's counts below which a line is taken as counted in pile-up, electronic noise and all."""
 LOWER_BOUNDS = {"noise": -0.98, "fano": -0.9, "width_k": -0.9, "width_l": -0.9, "escape": -1.0, "pile_up": -1.0}
 """Where a response stops being one: relative changes that leave a fiftieth of noise², a tenth of widths, and nothing
 of escape and pile-up."""
@@ -104,8 +102,6 @@ class SpectrumModel:
     noise, fano, escape, pile_up, tail_*, shelf_*    as in `moved_response`
     """
 
-    sharp_noise_kev = 0.005
-
     def __init__(
         self,
         spectrum: Spectrum,
@@ -149,9 +145,7 @@ class SpectrumModel:
         self.tube = [k for k, light in enumerate(templates.tube) if self._reaches_window(light)]
         self.names = self._parameter_names()
         self.photons = self._listed()
-        self.pile_up_shape = self._pile_up(
-            spectrum.counts.astype(np.float64), response, scale.zero_kev / scale.gain_kev
-        )
+        self.renew_pile_up({})
         if settings.background is Background.SNIP:
             rest = spectrum.counts - self.offset - response.pulse_pair_time_s * self.pile_up_shape
             self.offset = self.offset + clipped(rest, response.sigma_kev(centres, crystal) / scale.gain_kev)
@@ -187,27 +181,11 @@ class SpectrumModel:
         sigma = _FREED_RATIO_SIGMA if name in self.plan.free else self.settings.ratio_sigma
         return Prior(mean=0.0, sigma=0.0 if name in self.plan.fixed else sigma)
 
-    @property
-    def least_paired(self) -> float:
-        """Counts below which a line is taken as counted in pile-up."""
-        return _LEAST_PAIRED * self.spectrum.total_counts
-
     def lower_bound(self, name: str) -> float:
         """Lowest value a parameter may take."""
         if name.startswith("area:") and self.settings.non_negative:
             return 0.0
         return LOWER_BOUNDS.get(name, -np.inf)
-
-    def _pile_up(self, sharp: FloatArray, response: Response, zero_channel: float) -> FloatArray:
-        """Counts by pile-up per second of pulse-pair time, shape (n_channels,); sharp : counts with sharp lines."""
-        shape = pile_up_in(
-            self.spectrum.counts[None].astype(np.float64),
-            sharp[None],
-            np.array([self.spectrum.live_time_s]),
-            np.array([response.pulse_pair_time_s]),
-            np.array([zero_channel]),
-        )
-        return np.asarray(shape[0])
 
     def edges(self, values: Mapping[str, float]) -> FloatArray:
         """Energies (keV) of the channel edges of the fitted span."""
@@ -303,21 +281,17 @@ class SpectrumModel:
         rate = self.spectrum.total_counts / self.spectrum.live_time_s
         return float(np.exp(-self.response.pulse_pair_time_s * rate))
 
-    def sharpened(self, values: Mapping[str, float]) -> None:
-        """Renew the pile-up shape with the fitted lines, free of electronic noise, and all else as counted."""
+    def renew_pile_up(self, values: Mapping[str, float]) -> None:
+        """Counts by pile-up per second of pulse-pair time for fitted energy scale, noise and pulse-pair time."""
         response = moved_response(self.response, values)
-        sharp_response = replace(response, noise_kev=self.sharp_noise_kev)
-        edges = self.all_edges(values)
-        clusters = self.amplitudes(values)
-        amplitude = np.concatenate([clusters, np.zeros_like(clusters)])
-        owner = np.zeros(amplitude.size, dtype=np.int64)
-        strong = strongest(self.photons, clusters, self.least_paired)
-        lines = summed(strong, amplitude, owner, edges, sharp_response, self.crystal)[0]
-        seen = summed(strong, amplitude, owner, edges, response, self.crystal)[0]
-        rest = self.spectrum.counts - seen
-        gain = self.scale.gain_kev * (1.0 + values["gain"])
-        zero_channel = (self.scale.zero_kev + values["zero"]) / gain
-        self.pile_up_shape = self._pile_up(lines + rest, response, zero_channel)
+        gain = self.scale.gain_kev * (1.0 + values.get("gain", 0.0))
+        self.pile_up_shape = pile_up_in(
+            self.spectrum.counts[None].astype(np.float64),
+            np.array([response.noise_kev / gain]),
+            np.array([self.spectrum.live_time_s]),
+            np.array([response.pulse_pair_time_s]),
+            np.array([(self.scale.zero_kev + values.get("zero", 0.0)) / gain]),
+        )[0]
 
     def _areas_and_ratios(self, values: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:
         """Areas over template strengths, shape (n_groups,), and cluster factors, shape (n_clusters,)."""

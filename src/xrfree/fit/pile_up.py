@@ -7,7 +7,9 @@ Definition   A pulse holds the energies of all photons that come within τ of it
              Every photon that comes in live time begins a pulse: R is the rate of the pulses as well, and e^(-Rτ) the
              share of counts that pile-up leaves in their lines. What it adds follows from S, to the second order:
              P = S - e^(-Rτ) s = x S * S' - 3/2 x² S * S' * S' + ...,   x = τ e^(Rτ)
-             S' is S with the lines that it leaves free of noise.
+             S' is S freed of a noise of variance σ²: its Fourier transform times e^(σ²k²/2). The transform of S * S'
+             falls nevertheless, for both have the noise; where nothing is left of it, for k > √(2 g)/σ, the factor
+             stays e^g.
 Validation   tests/fit/test_pile_up.py: photons drawn one by one; pile-up found in spectra that have much of it.
 """
 
@@ -18,6 +20,11 @@ from numpy.typing import NDArray
 from scipy import fft
 
 FloatArray = NDArray[np.float64]
+
+SAME_PAIRS = {"zero": 1e-3, "gain": 2e-4, "noise": 0.02, "pile_up": 0.02}
+"""Changes of parameters of a fit (zero in keV, the others relative) that leave its pile-up as it is."""
+_MOST_GAIN = 5.0
+"""g: pairs of lines as wide as the noise and more have less than e^(-5) of their transform beyond it."""
 
 
 def piled_up(photons: FloatArray, sharp: FloatArray, pairs_per_count: float, zero_channel: float) -> FloatArray:
@@ -35,20 +42,23 @@ def piled_up(photons: FloatArray, sharp: FloatArray, pairs_per_count: float, zer
 
 def pile_up_in(
     counts: FloatArray,
-    sharp: FloatArray,
+    noise_channels: FloatArray,
     live_time_s: FloatArray,
     pulse_pair_time_s: FloatArray,
     zero_channel: FloatArray,
 ) -> FloatArray:
     """Counts by pile-up per second of pulse-pair time, P/τ, shape (n_spectra, n_channels).
 
-    counts, sharp : as measured, and with lines free of electronic noise, shape (n_spectra, n_channels).
-    live_time_s, pulse_pair_time_s (s), zero_channel (zero_kev / gain_kev) : shape (n_spectra,).
+    counts : as measured, shape (n_spectra, n_channels).
+    noise_channels : standard deviation of the electronic noise in channels; live_time_s, pulse_pair_time_s (s),
+        zero_channel (zero_kev / gain_kev) : shape (n_spectra,) each.
     """
     n = counts.shape[1]
     size = fft.next_fast_len(3 * n, real=True)
     survival = np.exp(-pulse_pair_time_s * counts.sum(axis=1) / live_time_s)
-    partner = fft.rfft(_by_energy(sharp, zero_channel), size) / (survival * live_time_s)[:, None]
+    wave = 2.0 * np.pi * np.arange(size // 2 + 1) / size
+    freed = np.exp(np.minimum(0.5 * (noise_channels[:, None] * wave) ** 2, _MOST_GAIN))
+    partner = fft.rfft(_by_energy(counts, zero_channel), size) * freed / (survival * live_time_s)[:, None]
     pulses = fft.rfft(counts, size) * partner * (1.0 - 1.5 * pulse_pair_time_s[:, None] * partner)
     return np.asarray(np.maximum(fft.irfft(pulses, size)[:, :n], 0.0))
 

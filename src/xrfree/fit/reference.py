@@ -151,7 +151,7 @@ def block_reference(
     model = _model(fit.model, fewer, settings)
     values = {name: fit.values[name] for name in model.names}
     values.update({f"area:{g}": fit.values[f"area:{g}"] / u for g, u in zip(fewer.groups, unit, strict=True)})
-    model.sharpened(values)
+    model.renew_pile_up(values)
     evaluation = model.evaluate(values)
     problem = Problem([model], frozenset(), known)
     is_linear = np.array([name.startswith(("area:", "continuum:", "tube:")) for name in model.names])

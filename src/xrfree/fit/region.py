@@ -12,6 +12,7 @@ from xrfree.areas import FitCurve, FitVerdict, NetAreas
 from xrfree.errors import FitError, NotDeterminedError
 from xrfree.fit.inputs import FitSettings, Templates
 from xrfree.fit.model import LOWER_BOUNDS, SpectrumModel, moved_response
+from xrfree.fit.pile_up import SAME_PAIRS
 from xrfree.fit.residual import UnmodelledLine, structure, unmodelled_lines
 from xrfree.fit.solve import JointPrior, Solution, in_words, solve, variances_without
 from xrfree.instrument import Response
@@ -22,8 +23,6 @@ from xrfree.spectrum import Spectrum
 FloatArray = NDArray[np.float64]
 
 FEWEST_COUNTS = 500
-SAME_PAIRS = 0.003
-"""Change of line areas, over all counts of the spectrum, that leaves the pile-up as it is."""
 _LAST_RENEWAL = 6
 LARGEST_SHIFT_KEV = 0.05
 POOR_REDUCED_DEVIANCE = 6.0
@@ -125,7 +124,7 @@ def fit_spectrum(
         raise FitError(f"region {region}: {too_few(float(model.counts.sum()))}")
 
     if start is not None:
-        model.sharpened({name: start.get(name, 0.0) for name in model.names})
+        model.renew_pile_up({name: start.get(name, 0.0) for name in model.names})
     first = {f"0/{name}": value for name, value in (start or {}).items()}
     solution, undetermined = solved_where_determined(
         lambda held: solve([model], priors=priors, held=held, start=first, after_step=renewing(model, start or {}))
@@ -156,13 +155,13 @@ def too_few(counts: float) -> str:
 
 
 def renewing(model: SpectrumModel, start: Mapping[str, float]) -> Callable[[int, Sequence[Mapping[str, float]]], bool]:
-    """What renews the model's pile-up after a step, as long as the lines still change; `start` : what made it first."""
+    """What renews the model's pile-up after a step, as long as it changes; `start` : what made it first."""
     paired = dict(start)
 
     def renew(iteration: int, values: Sequence[Mapping[str, float]]) -> bool:
         if iteration > _LAST_RENEWAL or _same_pairs(model, paired, values[0]):
             return False
-        model.sharpened(values[0])
+        model.renew_pile_up(values[0])
         paired.update(values[0])
         return True
 
@@ -170,9 +169,10 @@ def renewing(model: SpectrumModel, start: Mapping[str, float]) -> Callable[[int,
 
 
 def _same_pairs(model: SpectrumModel, before: Mapping[str, float], now: Mapping[str, float]) -> bool:
-    """Whether pile-up made with the lines of `before` holds for those of `now`: their areas."""
-    moved = sum(abs(now[name] - before.get(name, np.inf)) for name in model.names if name.startswith("area:"))
-    return bool(moved < SAME_PAIRS * model.spectrum.total_counts)
+    """Whether pile-up made with the parameters `before` holds for `now`."""
+    return all(
+        abs(now[name] - before.get(name, 0.0)) < least for name, least in SAME_PAIRS.items() if name in model.names
+    )
 
 
 def net_areas(

@@ -244,14 +244,6 @@ def _spread(
     return Spread(peaks=clusters[:n], escape=clusters[n:]), light[: lines.n_columns]
 
 
-def strongest(lines: Photons, amplitude: FloatArray, least: float) -> Photons:
-    """Only lines of at least so many counts, without escape peaks; amplitude : shape (n_clusters,)."""
-    counts = amplitude[lines.column % lines.n_clusters] * lines.strength
-    keep = (lines.column < lines.n_clusters) & (np.abs(counts) >= least)
-    per_line = {name: getattr(lines, name)[keep] for name in _PER_LINE}
-    return replace(lines, **per_line)
-
-
 def summed(
     lines: Photons, amplitude: FloatArray, owner: IntArray, edges_kev: FloatArray, response: Response, crystal: str
 ) -> FloatArray:
