@@ -1,6 +1,6 @@
 """Do stated 95 % intervals contain the truth in 95 % of cases? Counted on re-sampled Monte Carlo spectra.
 
-    python benchmarks/coverage.py DIR [DIR ...] --out OUT [--json FILE] [--draws 12] [--thinnings 2] [--jobs N]
+    python benchmarks/coverage.py DIR [DIR ...] --out OUT [--json FILE] [--draws 12] [--thinnings 2] [--jobs N] [--method FILE]
 
 DIR is a folder as of benchmarks/accuracy.py, with truth.csv. Every draw is a laboratory of its own, one for each form
 of specimen: which ores are its standards is drawn (as many as DIR has, and every ore is left out equally often), its
@@ -42,6 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.accuracy import (
     ANALYTES,
+    SHIPPED_METHOD,
     Chain,
     ChainError,
     Row,
@@ -145,15 +146,15 @@ class Result:
         return (self.found - self.true) / self.uncertainty
 
 
-def benches(folder: Path, out: Path, jobs: int) -> list[Bench]:
-    """All forms of a folder, its instrument calibrated once."""
+def benches(folder: Path, out: Path, jobs: int, method: Path) -> list[Bench]:
+    """All forms of a folder, its instrument calibrated once; method : of standards and unknowns."""
     specimens = read_csv(folder / "specimens.csv")
     stated = json.loads((folder / "instrument.json").read_text(encoding="utf-8"))
     out.mkdir(parents=True, exist_ok=True)
     write_toml(out / "instrument-stated.toml", instrument_document(stated))
     chain = Chain(spectra=folder / "spectra", out=out, jobs=jobs, specimens=tuple(specimens))
     for form in chain.forms:
-        write_toml(out / f"method-{form}.toml", method_document(form, specimens))
+        write_toml(out / f"method-{form}.toml", method_document(form, specimens, method))
     if not (out / "instrument.toml").exists():
         chain.calibrate_instrument()
     stated_truth = keyed(folder / "truth.csv", "mass_fraction")
@@ -330,9 +331,14 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=12)
     parser.add_argument("--thinnings", type=int, default=2)
     parser.add_argument("--jobs", metavar="N", type=int, default=1)
+    parser.add_argument("--method", metavar="FILE", type=Path, default=SHIPPED_METHOD)
     given = parser.parse_args()
     try:
-        known = [b for folder in given.folders for b in benches(folder, given.out / folder.name, given.jobs)]
+        known = [
+            bench
+            for folder in given.folders
+            for bench in benches(folder, given.out / folder.name, given.jobs, given.method)
+        ]
         left_out = {b.name: b.unknowns(given.draws) for b in known}
         with ThreadPoolExecutor(max_workers=max(given.jobs, 1)) as pool:
             drawn = [
