@@ -1,6 +1,7 @@
 """Do stated 95 % intervals contain the truth in 95 % of cases? Counted on re-sampled Monte Carlo spectra.
 
-    python benchmarks/coverage.py DIR [DIR ...] --out OUT [--json FILE] [--draws 12] [--thinnings 2] [--jobs N] [--method FILE]
+    python benchmarks/coverage.py DIR [DIR ...] --out OUT [--json FILE] [--draws 12] [--thinnings 2] [--jobs N]
+                                  [--method FILE]
 
 DIR is a folder as of benchmarks/accuracy.py, with truth.csv. Every draw is a laboratory of its own, one for each form
 of specimen: which ores are its standards is drawn (as many as DIR has, and every ore is left out equally often), its
@@ -8,7 +9,8 @@ certificates are drawn, each reference value from the truth within its stated un
 certificate, that of another ore), and its standards are measured again; then every ore left out is measured `thinnings`
 times. "Measured again" keeps each count of the Monte Carlo spectrum with the probability 1/4 and calls it a quarter of
 the time: that is exactly a Poisson spectrum of a quarter of the time, which adding noise to the spectrum would not be.
-The instrument is calibrated once for each DIR, with the pure compounds as they are.
+The instrument is calibrated once for each DIR, with the pure compounds as they are. --method takes another shipped method
+than iron-ore-edxrf.toml for standards and unknowns.
 
 Figures: X_coverage95 and X_rms_z of each analyte, of all and by folder and form; X_repeats, the scatter of repeated
 measurements of one specimen over what is stated for it (counting and background; 1 if true); counting_ratio, the
