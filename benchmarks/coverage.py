@@ -9,8 +9,9 @@ certificates are drawn, each reference value from the truth within its stated un
 certificate, that of another ore), and its standards are measured again; then every ore left out is measured `thinnings`
 times. "Measured again" keeps each count of the Monte Carlo spectrum with the probability 1/4 and calls it a quarter of
 the time: that is exactly a Poisson spectrum of a quarter of the time, which adding noise to the spectrum would not be.
-The instrument is calibrated once for each DIR, with the pure compounds as they are. --method takes another shipped method
-than iron-ore-edxrf.toml for standards and unknowns.
+The instrument is calibrated once for each DIR, with the pure compounds as they are.
+
+--method takes another shipped method than iron-ore-edxrf.toml for standards and unknowns.
 
 Figures: X_coverage95 and X_rms_z of each analyte, of all and by folder and form; X_repeats, the scatter of repeated
 measurements of one specimen over what is stated for it (counting and background; 1 if true); counting_ratio, the

@@ -493,7 +493,7 @@ def _share(part: float, excess: float) -> float:
 def _by_certificate(s: _Standard, e: _Expectation, p: _Posterior, covariance: FloatArray) -> FloatArray:
     """Change of the common parameters by the errors of one certificate, shape (n_parameters, n_errors).
 
-    dx = Σ (slope - slope_z)ᵀ P dμ,  dμ = k S T C  for what is expected of the areas
+    dx = V (slope_z - slope)ᵀ P dμ,  dμ = k S T C  of what is expected of the areas, V : covariance
     """
     moved = np.zeros((s.own.size, s.certificate.shape[1]))
     moved[s.groups] = e.unit[:, None] * s.certificate
