@@ -549,10 +549,8 @@ def _shares(fits: Sequence[RegionFit], prepared: Prepared, specimen: Specimen, s
     if len(prepared.lines) == len(prepared.method.quantified_elements):
         return np.eye(len(prepared.lines))
     w = np.array([seen[line.element] for line in prepared.lines])
-    calibrated = np.diag(_calibration_covariance(prepared, w + prepared.blank))
-    scatter = (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2
     found = _content_variances(fits, prepared, _strengths(seen, prepared, specimen))
-    return shares_of(found + calibrated + scatter, prepared.owner)
+    return shares_of(found + _calibrated_variance(prepared, w), prepared.owner)
 
 
 def shares_of(variance: FloatArray, owner: IntArray) -> FloatArray:
@@ -690,15 +688,14 @@ def _disagreements(
     """Elements whose line groups say what they should not, and what: their reasons.
 
     rate, unit : net rate and k S of each line group, shape (m,); covariances : of the rates, shape (m, m) each; w :
-    mass fractions, shape (n,). What acts on all line groups of an element alike is no reason.
+    mass fractions, shape (n,).
     """
-    found = rate / unit - prepared.blank
-    calibrated = np.diag(_calibration_covariance(prepared, w[prepared.owner] + prepared.blank))
-    variance = np.diag(sum(covariances.values())) / unit**2 + calibrated + prepared.absolute_scatter**2
+    found, own = rate / unit - prepared.blank, w[prepared.owner]
+    variance = np.diag(sum(covariances.values())) / unit**2 + _calibrated_variance(prepared, own)
     reasons = {}
     for k, element in enumerate(prepared.method.quantified_elements):
-        own = np.flatnonzero(prepared.owner == k)
-        low, high = own[np.argmin(found[own])], own[np.argmax(found[own])]
+        mine = np.flatnonzero(prepared.owner == k)
+        low, high = mine[np.argmin(found[mine])], mine[np.argmax(found[mine])]
         apart = (found[high] - found[low]) / np.sqrt(variance[high] + variance[low])
         if apart > LARGEST_DISAGREEMENT:
             reasons[element] = disagreement(prepared.lines[low].key, prepared.lines[high].key, float(apart))
@@ -788,6 +785,12 @@ def matrix_covariance(
         change = w * by_dilution[..., None] - (inverse @ (w[..., owner] * by_strength)[..., None])[..., 0]
         total += change[..., :, None] * change[..., None, :]
     return total
+
+
+def _calibrated_variance(prepared: Prepared, w: FloatArray) -> FloatArray:
+    """Variance by calibration and scatter of the mass fraction by each line group, shape (m,) as that of w."""
+    calibrated = np.diag(_calibration_covariance(prepared, w + prepared.blank))
+    return np.asarray(calibrated + (prepared.relative_scatter * w) ** 2 + prepared.absolute_scatter**2)
 
 
 def _calibration_covariance(prepared: Prepared, apparent: FloatArray) -> FloatArray:
