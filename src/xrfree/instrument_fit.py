@@ -30,6 +30,8 @@ SHARED = frozenset(
         "tail_scale", "tail_power", "shelf_share", "shelf_slope",
     }
 )  # fmt: skip
+DETECTOR = frozenset({"escape", "tail_share", "tail_scale", "shelf_share"})
+"""What belongs to the crystal: escape, and tail and shelf at 5 keV, whatever excites the specimen."""
 _FREE = {
     "noise": 0.5,
     "fano": 0.2,
@@ -98,6 +100,9 @@ def calibrate_instrument(
 ) -> InstrumentFit:
     """Response, line ratios and scale of every condition from spectra of pure compounds, each condition jointly.
 
+    Tail, shelf and escape are the detector's: the condition with the most fits tells them, and the others, which may
+    know no more than a line or two, have them from there.
+
     measurements : by specimen name, under the method's condition names.
     compounds : what each specimen is made of.
 
@@ -108,15 +113,24 @@ def calibrate_instrument(
     ratios: list[LineRatios] = []
     labels: list[str] = []
     fits: list[NetAreas] = []
-    for condition in dict.fromkeys(region.condition for region in method.regions):
-        tasks = _tasks(condition, measurements, compounds, method, instrument)
+    every = {
+        condition: _tasks(condition, measurements, compounds, method, instrument.responses[condition], instrument)
+        for condition in dict.fromkeys(region.condition for region in method.regions)
+    }
+    for condition, tasks in every.items():
         if not tasks:
             raise CalibrationError(
                 f"no pure compound shows a line of the condition '{condition}'; measure at least one "
                 "(Fe2O3, Nb2O5, TiO2 ...) and list it with its formula"
             )
+    first = max(every, key=lambda condition: len(every[condition]))
+    for condition in (first, *(name for name in every if name != first)):
+        stated, tasks = instrument.responses[condition], every[condition]
+        if condition != first:
+            stated = _of_detector(stated, responses[first])
+            tasks = _tasks(condition, measurements, compounds, method, stated, instrument, held=DETECTOR)
         solution = _solve(tasks)
-        responses[condition] = _response(solution, instrument.responses[condition])
+        responses[condition] = _response(solution, stated)
         scales |= _log_scales(condition, tasks, solution)
         ratios.append(_ratios(tasks, solution, exclude={c for r in ratios for c in r.clusters}))
         labels += [task.label for task in tasks]
@@ -138,9 +152,15 @@ def _tasks(
     measurements: Mapping[str, Measurement],
     compounds: Mapping[str, PureCompound],
     method: Method,
+    response: Response,
     instrument: Instrument,
+    *,
+    held: frozenset[str] = frozenset(),
 ) -> list[_Task]:
-    """All regions of all compounds in which one of the compound's line groups has its main lines."""
+    """All regions of all compounds in which one of the compound's line groups has its main lines.
+
+    response : to start from; held : what of it stays as it is.
+    """
     found = []
     for name, compound in compounds.items():
         if name not in measurements or condition not in measurements[name].spectra:
@@ -159,9 +179,9 @@ def _tasks(
             model = SpectrumModel(
                 measurements[name].spectra[condition],
                 expected,
-                instrument.responses[condition],
+                response,
                 instrument.detector.crystal,
-                _settings(region, contents),
+                _settings(region, contents, held),
                 measurements[name].spectra[condition].energy_scale,
             )
             found.append(
@@ -204,8 +224,8 @@ def _highest_kev(model: ConditionModel, whole: FloatArray, specimen: Specimen, r
     return max(_main_lines_kev(templates(model, whole, specimen.areal_density_g_cm2, groups)), default=0.0)
 
 
-def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
-    priors = {name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items()}
+def _settings(region: Region, contents: Mapping[str, float], held: frozenset[str]) -> FitSettings:
+    priors = {name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items() if name not in held}
     return FitSettings(
         ranges_kev=_without_fine_structure(_ranges(region), contents),
         background=region.background,
@@ -253,11 +273,28 @@ def _shared_value(solution: Solution, name: str) -> tuple[float, float]:
     return float(solution.values[index]), float(np.sqrt(max(solution.covariance[index, index], 0.0)))
 
 
+def _of_detector(response: Response, known: Response) -> Response:
+    """A response with tail, shelf and escape of another one of the same detector."""
+    return replace(
+        response,
+        tail_log_share=known.tail_log_share,
+        tail_scale_kev=known.tail_scale_kev,
+        tail_scale_power=known.tail_scale_power,
+        shelf_log_share=known.shelf_log_share,
+        escape_scale=known.escape_scale,
+        escape_relative_uncertainty=known.escape_relative_uncertainty,
+    )
+
+
 def _response(solution: Solution, stated: Response) -> Response:
     change = {name: _shared_value(solution, name)[0] for name in SHARED}
     return replace(
         moved_response(stated, change),
-        escape_relative_uncertainty=max(_shared_value(solution, "escape")[1], 0.005),
+        escape_relative_uncertainty=(
+            max(_shared_value(solution, "escape")[1], 0.005)
+            if "escape" in solution.names
+            else stated.escape_relative_uncertainty
+        ),
         pile_up_relative_uncertainty=max(_shared_value(solution, "pile_up")[1], 0.02),
     )
 
