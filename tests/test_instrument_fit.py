@@ -1,0 +1,80 @@
+"""Laws of the calibration of an instrument with simulated pure compounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from xrfree.composition import USUAL_OXIDES
+from xrfree.documents.instrument import load_instrument
+from xrfree.documents.shipped import shipped_path
+from xrfree.instrument import Instrument
+from xrfree.instrument_fit import InstrumentFit, PureCompound, calibrate_instrument
+from xrfree.method import ConditionMatch, Method, Region, UnseenRule
+from xrfree.simulation import at_rate, simulate
+from xrfree.specimen import Specimen, SpecimenForm
+from xrfree.spectrum import Measurement
+
+POWDER = Specimen(form=SpecimenForm.PRESSED_POWDER, density_g_cm3=3.0, thickness_cm=0.5)
+METHOD = Method(
+    name="two spectra",
+    analytes=("Nb",),
+    regions=(
+        Region(name="band", condition="low", ranges_kev=((3.0, 8.0),), quantified=("Ca K", "Ti K", "Cr K", "Fe K")),
+        Region(name="heavy", condition="high", ranges_kev=((12.0, 19.5),), quantified=("Nb K",)),
+    ),
+    conditions={name: ConditionMatch(names=(name,)) for name in ("low", "high")},
+    unseen=UnseenRule(oxides=USUAL_OXIDES, loss_on_ignition={"CO2": 1.0}),
+)
+SHOWN = {"low": ("CaF2", "TiO2", "Cr2O3", "Fe2O3"), "high": ("Nb2O5",)}
+ESCAPE, TAIL, SHELF = 1.15, -3.6, -4.9
+"""Of the true detector; the stated one differs."""
+
+
+def true_instrument() -> Instrument:
+    """The example with another detector, the same in both conditions."""
+    instrument = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
+    responses = {
+        name: replace(
+            response,
+            escape_scale=ESCAPE,
+            tail_log_share=(TAIL, *response.tail_log_share[1:]),
+            shelf_log_share=(SHELF, response.shelf_log_share[1]),
+        )
+        for name, response in instrument.responses.items()
+    }
+    return replace(instrument, responses=responses)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> InstrumentFit:
+    """Calibrated with four compounds in one condition and a single one in the other."""
+    truth = true_instrument()
+    spectra: dict[str, Measurement] = {}
+    for condition, compounds in SHOWN.items():
+        for seed, compound in enumerate(compounds):
+            bench = at_rate(truth, {compound: 1.0}, POWDER, condition, 40_000.0)
+            spectrum = simulate({compound: 1.0}, POWDER, bench, condition, live_time_s=120.0, seed=seed)
+            spectra[compound] = Measurement(specimen=compound, spectra={condition: spectrum})
+    stated = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
+    compounds = {name: PureCompound(contents={name: 1.0}, specimen=POWDER) for name in spectra}
+    return calibrate_instrument(spectra, compounds, METHOD, stated)
+
+
+def test_what_the_detector_does_at_5_kev_is_found_where_many_compounds_show_it(fitted: InstrumentFit) -> None:
+    low = fitted.instrument.responses["low"]
+    # The tail is 2.7 and the shelf 0.7 % of a line: 120 s of four compounds know them to some per cent.
+    assert low.tail_log_share[0] == pytest.approx(TAIL, abs=0.15)
+    assert low.shelf_log_share[0] == pytest.approx(SHELF, abs=0.15)
+    assert low.escape_scale == pytest.approx(ESCAPE, rel=0.05)
+
+
+def test_conditions_have_the_detector_in_common_and_their_resolution_alone(fitted: InstrumentFit) -> None:
+    low, high = (fitted.instrument.responses[name] for name in ("low", "high"))
+    assert high.tail_log_share[0] == low.tail_log_share[0]
+    assert high.tail_scale_kev == low.tail_scale_kev
+    assert high.shelf_log_share[0] == low.shelf_log_share[0]
+    assert high.escape_scale == low.escape_scale
+    assert high.escape_relative_uncertainty == low.escape_relative_uncertainty
+    assert high.noise_kev != low.noise_kev
