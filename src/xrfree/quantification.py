@@ -650,16 +650,16 @@ def quantify(measurement: Measurement, prepared: Prepared, specimen: Specimen) -
         (np.log(_strengths(solution.seen, prepared, moved)) - base, np.array(moved.dilution / specimen.dilution - 1.0))
         for moved in moved_specimens(specimen, prepared.method.uncertainty)
     ]
-    rates = rate_covariances(solution.fits, prepared)
+    rate, rates = net_rates(solution.fits, prepared), rate_covariances(solution.fits, prepared)
     parts = contributions(rates, inverse, unit, w, moves, prepared)
     covariance = np.sum(list(parts.values()), axis=0)
     at_zero = _rate_variance_at_zero(solution.fits, prepared)
     grown = np.diag(sum(rates.values())) - at_zero
-    slope = rate_slopes(grown, net_rates(solution.fits, prepared), _exposures(solution.fits, prepared))
+    slope = rate_slopes(grown, rate, _exposures(solution.fits, prepared))
     decision, detection, quantified = limits(at_zero, slope, unit, prepared)
     dilution = specimen.dilution
     areas = tuple(f.areas for f in solution.fits)
-    disagreeing = _disagreements(net_rates(solution.fits, prepared), rates, unit, w, prepared)
+    disagreeing = _disagreements(rate, rates, unit, w, prepared)
     verdicts, reasons = verdicts_of_contents(w, decision, areas, prepared, dilution, disagreeing)
     return Assay(
         specimen=measurement.specimen,
