@@ -40,7 +40,7 @@ class Prepared:
     cross_covariance: np.ndarray
     relative_scatter: np.ndarray
     absolute_scatter: np.ndarray
-    ratio_prior: JointPrior | None = None
+    ratio_priors: dict[str, JointPrior] = field(default_factory=dict)
     shapes: dict[str, JointPrior] = field(default_factory=dict)
     method: Method = METHOD
     instrument: Instrument = INSTRUMENT
@@ -118,11 +118,13 @@ def test_correlation_of_sensitivity_and_blank_is_kept():
 def test_line_ratios_and_shapes_are_redrawn_and_counts_stay_whole():
     prior = JointPrior(names=("a", "b"), mean=np.zeros(2), covariance=np.diag([0.01**2, 0.0]))
     generator = np.random.default_rng(3)
-    drawn = redrawn(prepared(ratio_prior=prior, shapes={"band": prior}), generator)
-    for known in (drawn.ratio_prior, drawn.shapes["band"]):
+    drawn = redrawn(prepared(ratio_priors={"band": prior, "other": prior}, shapes={"band": prior}), generator)
+    for known in (drawn.ratio_priors["band"], drawn.shapes["band"]):
         assert known.mean[0] != 0.0
         assert known.mean[1] == 0.0
-    assert drawn.ratio_prior.mean[0] != drawn.shapes["band"].mean[0]
+    assert drawn.ratio_priors["band"].mean[0] != drawn.shapes["band"].mean[0]
+    # What pure compounds say is wrong in all regions alike.
+    assert drawn.ratio_priors["other"].mean[0] == drawn.ratio_priors["band"].mean[0]
     again = redrawn_counts(measurement(), generator).spectra["low"].counts
     assert again.dtype == np.int64
     assert abs(again.sum() - 160_000) < 5 * 400

@@ -259,7 +259,7 @@ def _lessons(standards: Sequence[_Standard], prepared: Prepared) -> Iterator[tup
             learn(
                 [_evidence(standard, region, mine, prepared, shapes) for standard in standards],
                 groups=groups,
-                ratios=_ratio_prior([s.fit(region) for s in standards], prepared),
+                ratios=_ratio_prior(region, [s.fit(region) for s in standards], prepared),
                 shapes=shapes,
                 log_sensitivity=np.array([log_k for log_k, _ in stated]) + offsets[region.condition],
                 log_sensitivity_sigma=np.array([sigma for _, sigma in stated]),
@@ -312,14 +312,14 @@ def _first_log_k(k: int, element: str, standards: Sequence[_Standard]) -> float:
     return float(np.log(max(np.sum(weight * rate * modelled) / np.sum(weight * modelled**2), 1e-12)))
 
 
-def _ratio_prior(fits: Sequence[RegionFit], prepared: Prepared) -> JointPrior:
+def _ratio_prior(region: Region, fits: Sequence[RegionFit], prepared: Prepared) -> JointPrior:
     """What is known of every line ratio in the fits of one region, but nothing of those that the method frees."""
     own = {n: fit.model.prior(n) for fit in fits for n in fit.model.names if n.startswith("ratio:")}
     freed = frozenset().union(*(fit.model.plan.free for fit in fits))
     names = tuple(own)
     mean = np.zeros(len(names))
     covariance = np.diag([own[n].sigma ** 2 if n in freed else prepared.method.ratio_sigma**2 for n in names])
-    prior = prepared.ratio_prior
+    prior = prepared.ratio_priors.get(region.name)
     if prior is not None:
         mine = [k for k, name in enumerate(names) if name in prior.names and name not in freed]
         theirs = [prior.names.index(names[k]) for k in mine]

@@ -110,14 +110,16 @@ def redrawn(prepared: Prepared, generator: np.random.Generator) -> Prepared:
     shift = _draw(joint, generator)
     relative = prepared.relative_scatter * generator.standard_normal(n)[prepared.owner]
     absolute = prepared.absolute_scatter * generator.standard_normal(n)
-    ratios = prepared.ratio_prior
+    ratios = int(generator.integers(2**63))  # what pure compounds say of them is wrong in all regions alike
     responses = {name: _redrawn_response(r, generator) for name, r in prepared.instrument.responses.items()}
     return replace(
         prepared,
         instrument=replace(prepared.instrument, responses=responses),
         log_sensitivity=prepared.log_sensitivity + shift[:n] + relative + _drift(prepared, generator),
         blank=prepared.blank + shift[n:] + absolute,
-        ratio_prior=None if ratios is None else _redrawn_prior(ratios, generator),
+        ratio_priors={
+            name: _redrawn_prior(prior, np.random.default_rng(ratios)) for name, prior in prepared.ratio_priors.items()
+        },
         shapes={name: _redrawn_prior(shapes, generator) for name, shapes in prepared.shapes.items()},
     )
 

@@ -14,7 +14,7 @@ from xrfree import __version__
 from xrfree.areas import FitVerdict, NetAreas
 from xrfree.assay import Assay, Recipe, Verdict
 from xrfree.atomic import TABLES
-from xrfree.calibration import Calibration
+from xrfree.calibration import Calibration, RegionKnowledge
 from xrfree.closure import specimen_elements, whole_composition
 from xrfree.composition import Composition
 from xrfree.errors import CalibrationError, DomainError, FitError, NotConvergedError
@@ -75,6 +75,7 @@ class Prepared:
     lines : what the n quantified elements are taken from; owner : place of each one's element, shape (m,).
     log_sensitivity, blank, relative_scatter, absolute_scatter : of these m line groups, shape (m,) each.
     sensitivity_covariance, blank_covariance, cross_covariance : of ln k; of the blanks; between the two, shape (m, m).
+    ratio_priors : by region, what is known of line ratios.
     shapes : by region, how background (its terms over the first one) and resolution differ between specimens.
     """
 
@@ -85,7 +86,7 @@ class Prepared:
     lines: tuple[QuantifiedLine, ...]
     owner: IntArray
     models: Mapping[str, ConditionModel]
-    ratio_prior: JointPrior | None
+    ratio_priors: Mapping[str, JointPrior]
     log_sensitivity: FloatArray
     blank: FloatArray
     sensitivity_covariance: FloatArray
@@ -144,7 +145,7 @@ def _prepared(
         lines=lines,
         owner=np.array([method.quantified_elements.index(line.element) for line in lines]),
         models=models,
-        ratio_prior=_ratio_prior(instrument, calibration),
+        ratio_priors=_ratio_priors(method, instrument, calibration),
         shapes=_shapes(calibration),
         **_sensitivities(lines, instrument, calibration),
     )
@@ -172,12 +173,27 @@ def _check_calibration(method: Method, instrument: Instrument, calibration: Cali
             )
 
 
-def _ratio_prior(instrument: Instrument, calibration: Calibration | None) -> JointPrior | None:
-    """What pure compounds say about line ratios; of those that the standards showed, what the standards say."""
+def _ratio_priors(method: Method, instrument: Instrument, calibration: Calibration | None) -> dict[str, JointPrior]:
+    """What pure compounds say about line ratios in every region; of those that standards showed, what standards say.
+
+    They do so in the region itself before any other: model and lines' surroundings differ.
+    """
+    regions = calibration.regions if calibration else ()
+    priors = {}
+    for region in method.regions:
+        here = f"{region.condition}/{region.name}"
+        prior = _ratio_prior(instrument, sorted(regions, key=lambda known: known.region == here))
+        if prior is not None:
+            priors[region.name] = prior
+    return priors
+
+
+def _ratio_prior(instrument: Instrument, regions: Sequence[RegionKnowledge]) -> JointPrior | None:
+    """What pure compounds say, and what standards say, the last region before all others."""
     ratios = instrument.line_ratios
     mean = dict(zip(ratios.clusters, ratios.deviation.tolist(), strict=True))
     places = {cluster: k for k, cluster in enumerate(ratios.clusters)}
-    learned = [region for region in (calibration.regions if calibration else ()) if region.ratios]
+    learned = [region for region in regions if region.ratios]
     for region in learned:
         for cluster in region.ratios:
             places.setdefault(cluster, len(places))
@@ -212,8 +228,8 @@ def _shapes(calibration: Calibration | None) -> dict[str, JointPrior]:
 def region_priors(prepared: Prepared, region: Region, start: Mapping[str, float] | None) -> list[JointPrior]:
     """What calibrations know about parameters of a region's fit together; start : an earlier fit of the spectrum."""
     first_term = None if start is None else start.get("continuum:0")
-    ratios = [] if prepared.ratio_prior is None else [prepared.ratio_prior]
-    return [*ratios, *shape_priors(prepared.shapes.get(region.name), first_term)]
+    known = prepared.ratio_priors.get(region.name)
+    return [*([] if known is None else [known]), *shape_priors(prepared.shapes.get(region.name), first_term)]
 
 
 def shape_priors(shapes: JointPrior | None, first_term: float | None) -> list[JointPrior]:
