@@ -113,9 +113,9 @@ def other_instrument(stated: Instrument) -> Instrument:
             response,
             noise_kev=1.12 * response.noise_kev,
             fano=1.03 * response.fano,
-            tail_log_share=(response.tail_log_share[0] + 0.25, *response.tail_log_share[1:]),
+            tail_log_share=response.tail_log_share + 0.25,
             tail_scale_kev=1.15 * response.tail_scale_kev,
-            shelf_log_share=(response.shelf_log_share[0] + 0.2, response.shelf_log_share[1]),
+            shelf_log_share=response.shelf_log_share + 0.2,
             escape_scale=1.08 * response.escape_scale,
             pulse_pair_time_s=1.3 * response.pulse_pair_time_s,
         )

@@ -127,13 +127,17 @@ class Response:
 
     σ²(E) = noise_kev² + fano ε E                                        Gaussian, ε the pair energy
     natural width: width_factor_k (K lines) or width_factor_l (all others) times the tabulated one, because tables of
-          level widths differ by tens of per cent; its Lorentzian wings end wing_reach_kev from the line
-    tail: share  t(E) = exp(c0 + c1 x + c2 x²), x = ln(E / 5 keV), c = tail_log_share; exponential towards lower
-          energies with scale tail_scale_kev (E / 5 keV)^tail_scale_power, folded with the Gaussian
-    shelf: share s(E) = exp(c0 + c1 x), c = shelf_log_share; even between 0 and E, with the Gaussian's rounded edge
+          level widths differ by tens of per cent. A photon has it before the detector loses a part of its charge:
+          tail, shelf and escape peak have it, too. Its Lorentzian wings end wing_reach tabulated half widths from
+          the line, so that all lines lose the same share of their counts, 2 / (π wing_reach)
+    tail: share  t(E) = exp(tail_log_share) [(1 - r) exp(-f z) + r],  z = E / 5 keV - 1, f = tail_fall, r = tail_rest;
+          exponential towards lower energies with scale tail_scale_kev (1 + tail_growth z), folded with the Gaussian
+    shelf: share s(E) = exp(shelf_log_share) [(1 - r) exp(-f z) + r]: carriers are lost in the same places, only more of
+          them at once; even between 0 and E, with the Gaussian's rounded edge
     incomplete charge collection is what tail and shelf are made of: carriers lost near the entrance (a share that falls
-          with E: c1 < 0) or trapped on their way through Ge and CdTe (c1 > 0; a loss in proportion to the depth of
-          absorption is exactly an exponential whose scale grows as E times the absorption length)
+          with E: f > 0, beside one that does not) or trapped on their way through Ge and CdTe (f < 0; a loss in
+          proportion to the depth of absorption is exactly an exponential whose scale grows as E times the absorption
+          length)
     escape: escape_scale times the escape probability of Reed & Ware (J. Phys. E 5 (1972) 582) for the K lines of all
           elements of the crystal
     pile-up: two photons within pulse_pair_time_s are recorded as one of the summed energy
@@ -146,11 +150,13 @@ class Response:
     fano: float
     width_factor_k: float = 1.0
     width_factor_l: float = 1.0
-    wing_reach_kev: float = 1.2
-    tail_log_share: tuple[float, float, float] = (-50.0, 0.0, 0.0)
+    wing_reach: float = 800.0
+    tail_log_share: float = -50.0
+    tail_fall: float = 0.0
+    tail_rest: float = 0.0
     tail_scale_kev: float = 0.15
-    tail_scale_power: float = 0.5
-    shelf_log_share: tuple[float, float] = (-50.0, 0.0)
+    tail_growth: float = 0.5
+    shelf_log_share: float = -50.0
     escape_scale: float = 1.0
     escape_relative_uncertainty: float = 0.1
     pulse_pair_time_s: float = 0.0
@@ -162,7 +168,7 @@ class Response:
         _positive("fano", self.fano)
         _positive("width_factor_k", self.width_factor_k)
         _positive("width_factor_l", self.width_factor_l)
-        _positive("wing_reach_kev", self.wing_reach_kev)
+        _positive("wing_reach", self.wing_reach)
         _positive("tail_scale_kev", self.tail_scale_kev)
         _positive("escape_scale", self.escape_scale, zero=True)
         _positive("pulse_pair_time_s", self.pulse_pair_time_s, zero=True)
@@ -174,21 +180,41 @@ class Response:
 
     def tail_share(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of the counts in the exponential tail; same shape as the energies."""
-        return _log_share(self.tail_log_share, energy_kev)
+        falling = self._falling(energy_kev)
+        return np.asarray(np.exp(np.clip(self.tail_log_share + np.log(self._fallen(falling)), -60.0, _MOST_LOG_SHARE)))
 
     def tail_scale(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scale (keV) of the exponential tail; same shape as the energies."""
-        return np.asarray(self.tail_scale_kev * (np.maximum(energy_kev, 0.05) / 5.0) ** self.tail_scale_power)
+        return np.asarray(self.tail_scale_kev * self._grown(energy_kev))
 
     def shelf_share(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
         """Share of the counts in the shelf; same shape as the energies."""
-        return _log_share(self.shelf_log_share, energy_kev)
+        falling = self._falling(energy_kev)
+        return np.asarray(np.exp(np.clip(self.shelf_log_share + np.log(self._fallen(falling)), -60.0, _MOST_LOG_SHARE)))
+
+    def loss_derivatives(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivatives by tail_fall and tail_rest of ln t and of ln s, by tail_growth of the scale's logarithm.
+
+        energy_kev : shape (n,); result of shape (3, n).
+        """
+        z, falling = energy_kev / 5.0 - 1.0, self._falling(energy_kev)
+        fallen = self._fallen(falling)
+        by_fall = -(1.0 - self.tail_rest) * falling * z / fallen
+        return np.stack([by_fall, (1.0 - falling) / fallen, z / self._grown(energy_kev)])
+
+    def _falling(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.exp(np.clip(-self.tail_fall * (energy_kev / 5.0 - 1.0), -60.0, 60.0)))
+
+    def _fallen(self, falling: NDArray[np.float64]) -> NDArray[np.float64]:
+        """t(E) / t(5 keV)."""
+        return np.asarray(np.maximum((1.0 - self.tail_rest) * falling + self.tail_rest, 1e-26))
+
+    def _grown(self, energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Tail's scale over that at 5 keV."""
+        return np.asarray(np.maximum(1.0 + self.tail_growth * (energy_kev / 5.0 - 1.0), 0.1))
 
 
-def _log_share(coefficients: tuple[float, ...], energy_kev: NDArray[np.float64]) -> NDArray[np.float64]:
-    x = np.log(np.maximum(energy_kev, 0.3) / 5.0)
-    log_share = np.polynomial.polynomial.polyval(x, coefficients)
-    return np.asarray(np.exp(np.clip(log_share, -60.0, -0.7)))
+_MOST_LOG_SHARE = -0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ take_off_deg = 25.0
 [conditions.low.response]
 noise_kev = 0.032
 fano = 0.117
-tail_log_share = [-4.05, -0.9, 0.3]
+shelf_log_share = -5.0
 
 [log_scale]
 low = 3.5
@@ -114,11 +114,13 @@ def responses() -> st.SearchStrategy[Response]:
         fano=positive(1.0),
         width_factor_k=positive(3.0),
         width_factor_l=positive(3.0),
-        wing_reach_kev=positive(10.0),
-        tail_log_share=st.tuples(any_number, any_number, any_number),
+        wing_reach=positive(5000.0),
+        tail_log_share=any_number,
+        tail_fall=any_number,
+        tail_rest=any_number,
         tail_scale_kev=positive(1.0),
-        tail_scale_power=any_number,
-        shelf_log_share=st.tuples(any_number, any_number),
+        tail_growth=any_number,
+        shelf_log_share=any_number,
         escape_scale=st.floats(0.0, 2.0),
         escape_relative_uncertainty=st.floats(0.0, 1.0),
         pulse_pair_time_s=st.floats(0.0, 1e-5),
@@ -293,7 +295,6 @@ def test_the_document_knows_every_number_of_a_response() -> None:
         ('gas = "air"', 'formula = "N"', "conditions.low.path[0]", "length_cm is for a gas"),
         ("noise_kev = 0.032", "noise_kev = 0", "conditions.low.response.noise_kev", "is 0"),
         ("noise_kev = 0.032", "nois_kev = 0.032", "conditions.low.response.noise_kev", "is missing"),
-        ("-0.9, 0.3]", "-0.9]", "conditions.low.response.tail_log_share[2]", "is missing"),
         ("fano = 0.117", "fano = 0.117\nfanno = 1", "conditions.low.response.fanno", "is not a key"),
         ('"low/La L"', '"low/La Q"', "log_scale.low/La Q.[key]", "condition/line group"),
         ('"low/La L"', '"low/x/La L"', "log_scale.low/x/La L.[key]", "condition/line group"),

@@ -109,7 +109,9 @@ class Band:
     groups = GROUPS
     areas = AREAS
     continuum = CONTINUUM
-    response = Response(noise_kev=0.032, fano=0.117, tail_log_share=(-4.5, 0.0, 0.0), shelf_log_share=(-6.0, 0.0))
+    response = Response(
+        noise_kev=0.032, fano=0.117, tail_log_share=-4.5, tail_fall=2.0, tail_rest=0.5, shelf_log_share=-6.0
+    )
     settings = FitSettings(ranges_kev=((4.2, 7.2),), background_terms=2)
     templates_of = staticmethod(templates_of)
     spectrum_of = staticmethod(spectrum_of)

@@ -79,7 +79,8 @@ def test_same_answer_as_the_kernel_from_another_start(band: Band, case: str) -> 
     off = (found.area - areas.area) / areas.standard_uncertainty
     assert np.abs(off).max() < SAME
     assert found.covariance == pytest.approx(areas.covariance, rel=1e-3, abs=1e-3 * np.diag(areas.covariance).min())
-    assert found.reduced_deviance == pytest.approx(areas.reduced_deviance, rel=1e-6)
+    # Priors keep the deviance off its own minimum: a thousandth of a standard uncertainty moves it by some 1e-3 of 300.
+    assert found.reduced_deviance == pytest.approx(areas.reduced_deviance, rel=1e-5)
     for name, (value, u) in areas.parameters.items():
         assert abs(found.values[name] - value) <= 2.0 * SAME * u, name
 
@@ -124,8 +125,8 @@ def test_every_term_of_the_response_can_be_freed_by_name(band: Band) -> None:
 
 
 def test_what_runs_away_is_named(band: Band) -> None:
-    fit, _ = both(band, band.settings, band.response)
     # 1 % of tail in 6e5 counts: this draw has less than none, and the logarithm of the share has no end.
+    fit = interactive_fit(band.drawn(3), band.templates, response=band.response, crystal="Si", settings=band.settings)
     fit.free("tail_share")
     with pytest.raises(FitError, match=r"the data do not determine tail_share = -.*; fix or bound it"):
         fit.fit()

@@ -29,7 +29,7 @@ from xrfree.instrument import CRYSTAL_DENSITY_G_CM3, Response
 
 FloatArray = NDArray[np.float64]
 PLAIN = Response(noise_kev=0.032, fano=0.117)
-TAILED = Response(noise_kev=0.032, fano=0.117, tail_log_share=(-4.0, -0.5, 0.2), shelf_log_share=(-5.0, -0.5))
+TAILED = Response(noise_kev=0.032, fano=0.117, tail_log_share=-4.0, tail_fall=2.0, tail_rest=0.5, shelf_log_share=-5.0)
 WIDE = np.concatenate([np.arange(0.0, 10.0, 0.01), [14.0]])
 
 
@@ -74,13 +74,9 @@ def test_every_photon_of_a_line_becomes_one_count(band: Band, response: Response
 
 def test_natural_wings_beyond_their_reach_are_not_counted(band: Band) -> None:
     peaks = spread_lines(band.templates, WIDE, PLAIN, "Si").peaks
-    lost = (
-        2.0
-        * half_widths_of(photons(band.templates, "Si"), PLAIN)[: band.templates.energy_kev.size]
-        / (np.pi * PLAIN.wing_reach_kev)
-    )
+    lost = 2.0 / (np.pi * PLAIN.wing_reach)
     strength = np.bincount(band.templates.line_cluster, weights=band.templates.strength * (1.0 - lost))
-    # Next order of the Lorentzian's wing at 1.2 keV: (σ/1.2)² of 0.2 %.
+    # Next order of the Lorentzian's wing where it ends, 0.5 keV from the narrowest line: (σ/0.5)² of 0.08 %.
     assert peaks.sum(axis=1) == pytest.approx(strength, rel=1e-5)
 
 
@@ -97,7 +93,7 @@ def test_shoulder_is_light_of_its_own_cluster(band: Band) -> None:
 
 @pytest.mark.parametrize("response", [PLAIN, TAILED], ids=["plain", "tailed"])
 def test_escape_peaks_hold_the_escape_probability(band: Band, response: Response) -> None:
-    escape = spread_lines(band.templates, WIDE, response, "Si").escape
+    escape = spread_lines(sharp(band.templates), WIDE, response, "Si").escape
     probability = escape_probability(band.templates.energy_kev, "Si")
     strength = np.bincount(band.templates.line_cluster, weights=band.templates.strength * probability)
     # Tails of peaks at 2 to 5 keV reach below 0 keV by less than 1e-6 of the peak.
@@ -200,8 +196,8 @@ def test_loss_of_charge_in_proportion_to_depth_is_the_exponential_tail(energy_ke
     )
     depth = rng.exponential(1.0 / (mu * CRYSTAL_DENSITY_G_CM3["CdTe"]), n)
     scale_kev = energy_kev * loss_per_cm / (mu * CRYSTAL_DENSITY_G_CM3["CdTe"])
-    response = Response(noise_kev=0.25, fano=0.15, tail_log_share=(-0.7, 0.0, 0.0), tail_scale_kev=scale_kev)
-    response = replace(response, tail_scale_power=0.0)
+    response = Response(noise_kev=0.25, fano=0.15, tail_log_share=-0.7, tail_scale_kev=scale_kev)
+    response = replace(response, tail_growth=0.0)
     trapped = rng.uniform(0.0, 1.0, n) < np.exp(-0.7)
     width = response.sigma_kev(np.array([energy_kev]), "CdTe")[0] * rng.standard_normal(n)
     edges = np.arange(energy_kev - 10.0, energy_kev + 5.0, 0.05)

@@ -42,7 +42,7 @@ def line(
     """Counts per channel of one line."""
     out, one = np.zeros((1, edges.size - 1)), np.ones(1)
     values = (np.array([v]) for v in (energy, area, area, sigma, half_width, tail, tail_scale, shelf))
-    build(out, np.zeros((0, edges.size)), np.array([0]), edges, *values, one < 0.0, one, reach)
+    build(out, np.zeros((0, edges.size)), np.array([0]), edges, *values, one < 0.0, np.ones((3, 1)), reach * one)
     return np.asarray(out[0])
 
 
@@ -70,9 +70,9 @@ def test_normal_distribution(build: Callable[[float], tuple[float, float]]) -> N
 
 @pytest.mark.parametrize(("ratio", "tolerance"), [(0.01, 1e-6), (0.03, 2e-6), (0.05, 3e-6), (0.1, 3e-5), (0.2, 4e-4)])
 def test_core_is_the_voigt_profile(ratio: float, tolerance: float) -> None:
-    sigma, reach = 0.055, 1.2
-    edges = np.arange(5.0 - reach, 5.0 + reach + 1e-9, 0.01)
-    counts = line(edges, sigma=sigma, half_width=ratio * sigma, reach=reach)
+    sigma = 0.055
+    edges = np.arange(3.8, 6.2001, 0.01)
+    counts = line(edges, sigma=sigma, half_width=ratio * sigma, reach=1.5)
     expected = integrated(lambda e: special.voigt_profile(e - 5.0, sigma, ratio * sigma), edges)
     # The expansion ends at the third order in ratio; what follows grows as ratio⁴, measured by the highest channel.
     # Lanthanoid L lines seen by a silicon drift detector have a ratio of 0.03 to 0.05.
@@ -80,10 +80,29 @@ def test_core_is_the_voigt_profile(ratio: float, tolerance: float) -> None:
 
 
 def test_natural_wings_end_at_the_reach() -> None:
-    counts = line(FINE, half_width=0.002, reach=1.2)
+    sigma = 0.055
+    counts = line(FINE, sigma=sigma, half_width=0.002, reach=1.2)
     centre = 0.5 * (FINE[1:] + FINE[:-1])
-    assert np.all(counts[np.abs(centre - 5.0) > 1.21] == 0.0)
-    assert np.all(counts[np.abs(centre - 5.0) < 1.19] > 0.0)
+    edge, step = np.sqrt(3.0) * sigma, 0.01
+    assert np.all(counts[np.abs(centre - 5.0) > 1.2 + edge + step] == 0.0)
+    assert np.all(counts[np.abs(centre - 5.0) < 1.2 + edge - step] > 0.0)
+
+
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_ends_of_wings_are_rounded_as_the_gaussian_rounds_them(side: float) -> None:
+    sigma, half_width, reach = 0.055, 0.002, 1.2
+    edges = 5.0 + side * reach + np.arange(-0.3, 0.3001, 0.01)
+    counts = line(edges, sigma=sigma, half_width=half_width, reach=reach)
+
+    def rounded(e: FloatArray) -> FloatArray:
+        inside = stats.norm.cdf((reach - side * (e - 5.0)) / sigma)
+        d = e - 5.0
+        return np.asarray(half_width / np.pi / d**2 * (1.0 + 3.0 * (sigma / d) ** 2) * inside)
+
+    expected = integrated(rounded, edges)
+    # A straight slope of the same second moment stands for the Gaussian's: of the counts it moves a twentieth at most.
+    assert counts.sum() == pytest.approx(expected.sum(), rel=0.01)
+    assert counts == pytest.approx(expected, abs=0.08 * expected.max())
 
 
 @given(
@@ -108,7 +127,7 @@ def test_counts_are_conserved(
         shelf=shelf,
         tail_scale=0.1,
     )
-    cut_off = 2.0 * half_width / np.pi / max(1.2, 8.0 * sigma) * (1.0 - tail - shelf)
+    cut_off = 2.0 * half_width / np.pi / max(1.2, (8.0 + np.sqrt(3.0)) * sigma)
     # The wings are cut at the reach. 3e-5: next terms of the wings beyond 8 σ; of the tail exp(-30) is followed.
     assert counts.sum() == pytest.approx(area * (1.0 - cut_off), rel=3e-5)
 
@@ -198,8 +217,9 @@ def arguments(kernel: str) -> tuple[tuple[FloatArray, ...], tuple[Any, ...]]:
         return results, (edges, energy, np.stack([area, area[::-1]]), area + 1.0, sigma)
     column, is_k = np.array([0, 1, 1, 0]), np.array([True, False, True, False])
     shape = (half_width, np.full(n, 0.02), np.full(n, 0.1), np.full(n, 0.005))
-    results = (np.zeros((2, edges.size - 1)), np.zeros((12, edges.size)))
-    return results, (column, edges, energy, area, area + 1.0, sigma, *shape, is_k, np.log(energy / 5.0), 1.2)
+    results = (np.zeros((2, edges.size - 1)), np.zeros((11, edges.size)))
+    reach = np.full(n, 1.2)
+    return results, (column, edges, energy, area, area + 1.0, sigma, *shape, is_k, rng.normal(size=(3, n)), reach)
 
 
 @pytest.mark.parametrize("name", ["add_lines", "add_smooth"])
@@ -309,20 +329,32 @@ def test_derivatives_are_finite_differences(name: str, place: str, parts: str) -
     values = (
         v * one for v in (5.0, 1.0, 3.0, 0.055, *(shape[p] for p in ("half_width", "tail", "tail_scale", "shelf")))
     )
-    add_lines(np.zeros((1, edges.size - 1)), rows, np.array([0]), edges, *values, one < 0.0, 0.5 * one, 1.2)
+    add_lines(
+        np.zeros((1, edges.size - 1)),
+        rows,
+        np.array([0]),
+        edges,
+        *values,
+        one < 0.0,
+        np.array([[0.5], [0.25], [0.3]]),
+        1.2 * one,
+    )
     found = dict(zip(DERIVATIVES, np.diff(rows, axis=1), strict=True))
     expected = numerical_derivative(name, edges, shape)
     # (step/σ)² = 3e-6 for the energy, (step/σ²)² = 1e-7 for σ², 1e-6 for logarithms. Where the wings of the natural
-    # width begin and end, 8 σ and 1.2 keV from the line, steps see a jump (1e-9 of the line; g/(π 1.2) of its density).
+    # width begin, 8 σ from the line, steps see a jump of 1e-9 of the line. Where they end, 1.2 keV from it, the slope
+    # has the Gaussian's second moment, but moves with σ otherwise.
     distance = np.abs(0.5 * (edges[1:] + edges[:-1]) - 5.0)
-    jump = (np.abs(distance - 1.2) < 0.011) | (np.abs(distance - 8.0 * 0.055) < 0.011)
+    jump = np.abs(distance - 8.0 * 0.055) < 0.011
+    if name == "variance":
+        jump |= np.abs(distance - 1.2) < np.sqrt(3.0) * 0.055 + 0.01
     size = max(np.abs(expected).max(), 1e-9)
     assert found[name][~jump] == pytest.approx(expected[~jump], abs=1e-5 * size)
+    lost = found["tail_share"] + found["shelf_share"]
     assert found["variance_energy"] == pytest.approx(5.0 * found["variance"], rel=1e-12, abs=1e-12)
-    assert found["tail_slope"] == pytest.approx(0.5 * found["tail_share"], rel=1e-12, abs=1e-14)
-    assert found["tail_curve"] == pytest.approx(0.25 * found["tail_share"], rel=1e-12, abs=1e-14)
-    assert found["tail_power"] == pytest.approx(0.5 * found["tail_scale"], rel=1e-12, abs=1e-14)
-    assert found["shelf_slope"] == pytest.approx(0.5 * found["shelf_share"], rel=1e-12, abs=1e-14)
+    assert found["tail_fall"] == pytest.approx(0.5 * lost, rel=1e-12, abs=1e-14)
+    assert found["tail_rest"] == pytest.approx(0.25 * lost, rel=1e-12, abs=1e-14)
+    assert found["tail_growth"] == pytest.approx(0.3 * found["tail_scale"], rel=1e-12, abs=1e-14)
     assert not found["width_k"].any()
 
 
@@ -343,5 +375,21 @@ def test_derivatives_of_smooth_light_are_those_of_gaussian_lines() -> None:
     lines = np.zeros_like(rows)
     column, is_k = zero.astype(np.int64), zero > 0.0
     out = np.zeros((1, edges.size - 1))
-    add_lines(out, lines, column, edges, energy, moved, moved, sigma, zero, zero, zero, zero, is_k, zero, 1.2)
+    add_lines(
+        out,
+        lines,
+        column,
+        edges,
+        energy,
+        moved,
+        moved,
+        sigma,
+        zero,
+        zero,
+        zero,
+        zero,
+        is_k,
+        np.zeros((3, zero.size)),
+        zero,
+    )
     assert rows == pytest.approx(lines, rel=1e-12, abs=1e-12 * float(np.abs(lines).max()))

@@ -251,12 +251,12 @@ def test_stated_uncertainties_agree_where_both_believe_the_same(pymca: PymcaFit,
 
 
 def test_detectors_tail_and_shelf_explain_what_gaussians_do_not(steel: Spectrum, alike: NetAreas) -> None:
-    sigmas = {"tail_share": 1.0, "tail_slope": 0.5, "tail_scale": 0.5, "shelf_share": 1.0, "shelf_slope": 0.5}
+    sigmas = {"tail_share": 1.0, "tail_fall": 2.0, "tail_scale": 0.5, "shelf_share": 1.0}
     sigmas |= {"escape": 0.1, "pile_up": 0.5}
     own = fit_spectrum(
         steel,
         by_hand((*GROUPS, "Co K"), SYNCHROTRON),
-        response=replace(GAUSSIAN, tail_log_share=(-4.5, 0.0, 0.0), shelf_log_share=(-6.5, 0.0)),
+        response=replace(GAUSSIAN, tail_log_share=-4.5, shelf_log_share=-6.5),
         crystal="Si",
         settings=FitSettings(
             ranges_kev=((4.2, 14.0),),

@@ -174,11 +174,13 @@ class ResponseDocument(Document):
     fano: Positive
     width_factor_k: Positive | None = None
     width_factor_l: Positive | None = None
-    wing_reach_kev: Positive | None = None
-    tail_log_share: tuple[float, float, float] | None = None
+    wing_reach: Positive | None = None
+    tail_log_share: float | None = None
+    tail_fall: float | None = None
+    tail_rest: float | None = None
     tail_scale_kev: Positive | None = None
-    tail_scale_power: float | None = None
-    shelf_log_share: tuple[float, float] | None = None
+    tail_growth: float | None = None
+    shelf_log_share: float | None = None
     escape_scale: NotNegative | None = None
     escape_relative_uncertainty: NotNegative | None = None
     pulse_pair_time_s: NotNegative | None = None

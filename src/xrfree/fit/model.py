@@ -25,12 +25,11 @@ RESPONSE_PARAMETERS = (
     "width_k",
     "width_l",
     "tail_share",
-    "tail_slope",
-    "tail_curve",
+    "tail_fall",
+    "tail_rest",
     "tail_scale",
-    "tail_power",
+    "tail_growth",
     "shelf_share",
-    "shelf_slope",
 )
 _USUAL_PRIORS = {
     "zero": Prior(mean=0.0, sigma=0.02),
@@ -51,9 +50,8 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
 
     noise, fano, width_k, width_l : relative changes of noise², Fano factor and natural widths;
     tail_share, shelf_share, tail_scale : changes of their logarithms;
-    tail_slope, tail_curve, tail_power, shelf_slope : of the exponents; escape, pile_up : relative.
+    tail_fall, tail_rest, tail_growth : of the response's numbers of these names; escape, pile_up : relative.
     """
-    tail, shelf = response.tail_log_share, response.shelf_log_share
     get = change.get
     return replace(
         response,
@@ -61,14 +59,12 @@ def moved_response(response: Response, change: Mapping[str, float]) -> Response:
         fano=response.fano * _grown("fano", change),
         width_factor_k=response.width_factor_k * _grown("width_k", change),
         width_factor_l=response.width_factor_l * _grown("width_l", change),
-        tail_log_share=(
-            tail[0] + get("tail_share", 0.0),
-            tail[1] + get("tail_slope", 0.0),
-            tail[2] + get("tail_curve", 0.0),
-        ),
-        tail_scale_power=response.tail_scale_power + get("tail_power", 0.0),
+        tail_log_share=response.tail_log_share + get("tail_share", 0.0),
+        tail_fall=response.tail_fall + get("tail_fall", 0.0),
+        tail_rest=response.tail_rest + get("tail_rest", 0.0),
+        tail_growth=response.tail_growth + get("tail_growth", 0.0),
         tail_scale_kev=response.tail_scale_kev * float(np.exp(get("tail_scale", 0.0))),
-        shelf_log_share=(shelf[0] + get("shelf_share", 0.0), shelf[1] + get("shelf_slope", 0.0)),
+        shelf_log_share=response.shelf_log_share + get("shelf_share", 0.0),
         escape_scale=response.escape_scale * _grown("escape", change),
         pulse_pair_time_s=response.pulse_pair_time_s * _grown("pile_up", change),
     )

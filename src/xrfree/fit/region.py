@@ -181,14 +181,13 @@ def net_areas(
     spectrum: int,
     region: str,
     priors: Sequence[JointPrior],
-    shared: frozenset[str] = frozenset(),
     undetermined: Undetermined = DETERMINED,
 ) -> NetAreas:
     """Net areas of one of the spectra of a solution."""
     groups = model.templates.groups
-    own = f"{spectrum}/"
-    index = [solution.names.index(f"{own}area:{g}") for g in groups]
-    values = solution.of(spectrum, shared)
+    places = solution.own[spectrum]
+    index = [places[f"area:{g}"] for g in groups]
+    values = solution.of(spectrum)
     sigma = np.sqrt(np.maximum(np.diag(solution.covariance), 0.0))
     reduced = solution.deviance[spectrum] / max(model.counts.size - len(index), 1)
     evaluation = solution.evaluations[spectrum]
@@ -206,7 +205,7 @@ def net_areas(
     elif verdict is FitVerdict.GOOD:
         reason = structure(_missing(model, curve), curve.counts, curve.expected, reduced)
         verdict = FitVerdict.RESIDUAL_STRUCTURE if reason else verdict
-    unknown = undetermined.variance(model, own)
+    unknown = undetermined.variance(model, f"{spectrum}/")
     without = variances_without(model, evaluation, values, priors, undetermined.held)
     return NetAreas(
         condition=model.spectrum.condition.name,
@@ -222,11 +221,7 @@ def net_areas(
         reduced_deviance=reduced,
         verdict=verdict,
         reason=reason,
-        parameters={
-            name.removeprefix(own): (float(value), float(u))
-            for name, value, u in zip(solution.names, solution.values, sigma, strict=True)
-            if name.startswith(own) or name in shared
-        },
+        parameters={name: (float(solution.values[place]), float(sigma[place])) for name, place in places.items()},
         curve=curve,
     )
 

@@ -125,7 +125,7 @@ def _escapes(energy_kev: FloatArray, crystal: str) -> Escape:
 def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -> Photons:
     """Lines with their escape peaks, shoulders, and columns of scattered light.
 
-    Escape peaks carry no natural width: it is small beside the Gaussian's, and so are they.
+    An escape peak has the natural width of its line; that of the crystal's own line is a quarter of it and left out.
     """
     escape = _escapes(templates.energy_kev, crystal)
     parts = [(templates.energy_kev, templates.strength, templates.half_width_kev, templates.line_cluster)]
@@ -135,7 +135,7 @@ def photons(templates: Templates, crystal: str, columns: Sequence[Light] = ()) -
         lowered = templates.energy_kev - lost_kev
         seen = (probability > 0.0) & (lowered > _LOWEST_ESCAPE_KEV)
         strength = probability[seen] * templates.strength[seen]
-        parts.append((lowered[seen], strength, np.zeros(seen.sum()), templates.line_cluster[seen] + n))
+        parts.append((lowered[seen], strength, templates.half_width_kev[seen], templates.line_cluster[seen] + n))
         is_k.append(templates.is_k[seen])
     energy, strength, half_width, column = (np.concatenate(part) for part in zip(*parts, strict=True))
     light_kev, light_strength = _with_escape(*_light(templates, columns), crystal)
@@ -292,8 +292,8 @@ def _add(
         response.tail_scale(energy),
         response.shelf_share(energy),
         lines.is_k,
-        np.log(energy / 5.0),
-        response.wing_reach_kev,
+        response.loss_derivatives(energy),
+        response.wing_reach * lines.half_width_kev,
     )
 
 

@@ -47,7 +47,9 @@ class JointPrior:
 class Solution:
     """Estimates of all parameters.
 
-    names : parameter names; those of one spectrum only carry its index in front ("3/area:La").
+    names : parameter names; those of one spectrum only carry its index in front ("3/area:La"), those of a group of
+        spectra the group's name ("low/noise").
+    own : per spectrum, its parameters by its own names, and their places in `names`.
     information, precision : F + P, and P of all priors, shape (n, n).
     evaluations : per spectrum, expected counts and derivatives in its window at the solution.
     expected : per spectrum, counts in its window.
@@ -56,6 +58,7 @@ class Solution:
     """
 
     names: tuple[str, ...]
+    own: tuple[Mapping[str, int], ...]
     values: FloatArray
     covariance: FloatArray
     information: FloatArray
@@ -81,14 +84,9 @@ class Solution:
         part[np.ix_(own, own)] = np.linalg.inv(block * size * size[:, None]) * size * size[:, None]
         return part
 
-    def of(self, spectrum: int, shared: frozenset[str] = frozenset()) -> dict[str, float]:
+    def of(self, spectrum: int) -> dict[str, float]:
         """Parameter values as spectrum number `spectrum` sees them."""
-        own = f"{spectrum}/"
-        return {
-            name.removeprefix(own): float(value)
-            for name, value in zip(self.names, self.values, strict=True)
-            if name.startswith(own) or name in shared
-        }
+        return {name: float(self.values[place]) for name, place in self.own[spectrum].items()}
 
 
 def poisson_deviance(counts: FloatArray, expected: FloatArray) -> float:
@@ -108,12 +106,15 @@ class Problem:
         shared: frozenset[str],
         priors: Sequence[JointPrior],
         held: frozenset[str] = frozenset(),
+        grouped: frozenset[str] = frozenset(),
+        groups: Sequence[str] = (),
     ) -> None:
         self.models = models
+        self._shared, self._grouped, self._groups = shared, grouped, groups
         names: dict[str, int] = {}
         self.indices: list[IntArray] = []
         for k, model in enumerate(models):
-            full = [name if name in shared else f"{k}/{name}" for name in model.names]
+            full = [self.full_name(k, name) for name in model.names]
             self.indices.append(np.array([names.setdefault(name, len(names)) for name in full]))
         self.names = tuple(names)
         self._place = names
@@ -121,15 +122,21 @@ class Problem:
         self.precision = np.zeros((len(names), len(names)))
         self.fixed = np.zeros(len(names), dtype=bool)
         self.lower = np.full(len(names), -np.inf)
-        self._own_priors(shared)
+        self._own_priors()
         for prior in priors:
-            self._joint_prior(prior, shared)
+            self._joint_prior(prior)
         self.fixed[[names[name] for name in held]] = True
 
-    def _own_priors(self, shared: frozenset[str]) -> None:
+    def full_name(self, k: int, name: str) -> str:
+        """A parameter of model k among those of all."""
+        if name in self._shared:
+            return name
+        return f"{self._groups[k]}/{name}" if name in self._grouped else f"{k}/{name}"
+
+    def _own_priors(self) -> None:
         for k, model in enumerate(self.models):
             for name in model.names:
-                index = self._place[name if name in shared else f"{k}/{name}"]
+                index = self._place[self.full_name(k, name)]
                 self._set(index, model.prior(name))
                 self.lower[index] = model.lower_bound(name)
 
@@ -138,11 +145,11 @@ class Problem:
         self.fixed[index] = prior.sigma == 0.0
         self.precision[index, index] = 0.0 if prior.sigma in (0.0, np.inf) else prior.sigma**-2
 
-    def _joint_prior(self, prior: JointPrior, shared: frozenset[str]) -> None:
+    def _joint_prior(self, prior: JointPrior) -> None:
         """Replace the single priors of the named parameters, in every spectrum that has them."""
         for k, model in enumerate(self.models):
             free = model.plan.free
-            full = [name if name in shared else f"{k}/{name}" for name in prior.names]
+            full = [self.full_name(k, name) for name in prior.names]
             known = [i for i, name in enumerate(full) if name in self._place and prior.names[i] not in free]
             if not known:
                 continue
@@ -150,7 +157,7 @@ class Problem:
             self.mean[index] = prior.mean[known]
             block = prior.covariance[np.ix_(known, known)]
             self.precision[np.ix_(index, index)] = linalg.pinvh(block)
-            if set(full) <= shared:
+            if set(full) <= self._shared:
                 return
 
     def values_of(self, k: int, values: FloatArray) -> dict[str, float]:
@@ -162,6 +169,8 @@ def solve(
     models: Sequence[SpectrumModel],
     *,
     shared: frozenset[str] = frozenset(),
+    grouped: frozenset[str] = frozenset(),
+    groups: Sequence[str] = (),
     priors: Sequence[JointPrior] = (),
     held: frozenset[str] = frozenset(),
     start: Mapping[str, float] | None = None,
@@ -171,6 +180,7 @@ def solve(
     """Estimate all parameters of all models together.
 
     shared : names of parameters that all spectra have in common.
+    grouped : names of parameters that all spectra of a group have in common; groups : per model, its group.
     priors : joint priors; they replace the models' own for the parameters they name.
     held : full names of parameters that stay at their prior means.
     start : first values by full name; linear parameters without one start from a weighted linear fit.
@@ -179,7 +189,7 @@ def solve(
 
     Raises NotDeterminedError when a parameter is not determined by data and priors.
     """
-    problem = Problem(models, shared, priors, held)
+    problem = Problem(models, shared, priors, held, grouped, groups)
     state = _evaluated(problem, _start_values(problem, start or {}))
     steps: list[float] = []
     covariance = information = np.zeros_like(problem.precision)
@@ -230,6 +240,10 @@ def _solution(
     expected = tuple(np.maximum(e.expected, SMALLEST_EXPECTED) for e in state.evaluations)
     return Solution(
         names=problem.names,
+        own=tuple(
+            dict(zip(m.names, index.tolist(), strict=True))
+            for m, index in zip(problem.models, problem.indices, strict=True)
+        ),
         values=state.values,
         covariance=covariance,
         information=information,

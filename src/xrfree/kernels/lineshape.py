@@ -26,6 +26,8 @@ _ROOT_2 = sqrt(2.0)
 _ROOT_2PI = sqrt(2.0 * pi)
 _FAR = 8.0
 """Distance from a line, in σ, beyond which its Gaussian is 0 or 1 to 1e-15."""
+_EDGE = sqrt(3.0)
+"""Half the width, in σ, over which the end of a wing is rounded."""
 _PER_SIGMA = 64
 _NODE = np.arange(-_FAR, _FAR + 0.5 / _PER_SIGMA, 1.0 / _PER_SIGMA)
 _BELOW = special.ndtr(_NODE)
@@ -41,17 +43,16 @@ DERIVATIVES = (
     "width_k",
     "width_l",
     "tail_share",
-    "tail_slope",
-    "tail_curve",
+    "tail_fall",
+    "tail_rest",
     "tail_scale",
-    "tail_power",
+    "tail_growth",
     "shelf_share",
-    "shelf_slope",
 )
 """Rows that `add_line_derivatives` fills: derivative of the cumulative counts at every channel edge by the edge's
 energy; by σ²; by σ² in proportion to the line's energy; by the logarithm of the natural width of K lines and of all
-others; by ln(tail share) in proportion to 1, x and x², x = ln(E / 5 keV); by ln(tail scale) in proportion to 1 and x;
-by ln(shelf share) in proportion to 1 and x."""
+others; by ln(tail share), and by two parameters that it and ln(shelf share) depend on; by ln(tail scale) and by the
+parameter that it depends on; by ln(shelf share)."""
 
 
 @entry(F)
@@ -135,12 +136,13 @@ def _places(
 
     The shelf's even part below the Gaussian is not counted here.
     """
-    end = max(reach, _FAR * sigma) if half_width != 0.0 else _FAR * sigma
-    low = max(end, _tail_end(sigma, tail_scale)) if tail > _LEAST_SHARE else end
+    end = max(reach, (_FAR + _EDGE) * sigma) if half_width != 0.0 else _FAR * sigma
+    seen = end + _EDGE * sigma if half_width != 0.0 else end
+    low = max(seen, _tail_end(sigma, tail_scale)) if tail > _LEAST_SHARE else seen
     first = max(0, _place(edges, energy - low) - 1)
     near_first = max(0, _place(edges, energy - _FAR * sigma) - 1)
     near_last = min(edges.size, _place(edges, energy + _FAR * sigma) + 1)
-    last = min(edges.size, _place(edges, energy + end) + 1)
+    last = min(edges.size, _place(edges, energy + seen) + 1)
     return min(first, near_first), near_first, max(near_last, near_first), max(last, near_last), end
 
 
@@ -242,19 +244,36 @@ def _natural_wings(
     derivatives: bool,
 ) -> None:
     for i in range(first, last):
-        d = edges[i] - energy
-        inside = abs(d) < end
-        d = min(max(d, -end), end)
+        d, moved, bent = _within(edges[i] - energy, end, _EDGE * sigma)
         part[2, i], part[5, i] = _wing(d, sigma, half_width)
         if not derivatives:
             continue
         part[3, i] = part[4, i] = 0.0
-        if inside:
+        if moved > 0.0:
             r = sigma * sigma / (d * d)
             w = half_width * half_width / (d * d)
             scale = half_width / (pi * d * d)
-            part[3, i] = scale * (1.0 - w + r * (3.0 + r * (15.0 + r * (105.0 + r * 945.0))))
-            part[4, i] = scale / d * (4.0 * w - 2.0 - r * (12.0 + r * (90.0 + r * (840.0 + r * 9450.0))))
+            density = scale * (1.0 - w + r * (3.0 + r * (15.0 + r * (105.0 + r * 945.0))))
+            slope = scale / d * (4.0 * w - 2.0 - r * (12.0 + r * (90.0 + r * (840.0 + r * 9450.0))))
+            part[3, i] = density * moved
+            part[4, i] = slope * moved * moved + density * bent
+
+
+@kernel
+def _within(distance: float, end: float, edge: float) -> tuple[float, float, float]:
+    """A distance bent to stay within ±`end`, with its first and second derivative.
+
+    Within ±`edge` of the end it goes over from 1 to 0 with the distance: as the Gaussian, of the same second moment,
+    rounds the end of a wing.
+    """
+    beyond = abs(distance) - end
+    if beyond <= -edge:
+        return distance, 1.0, 0.0
+    sign = 1.0 if distance > 0.0 else -1.0
+    if beyond >= edge:
+        return sign * end, 0.0, 0.0
+    rest = edge - beyond
+    return sign * (end - rest * rest / (4.0 * edge)), rest / (2.0 * edge), -sign / (2.0 * edge)
 
 
 @kernel
@@ -293,7 +312,7 @@ def _tail(
         lifted[i] = _lifted((edges[i] - energy) / sigma, s)
 
 
-@entry(F2, F2, I1, F1, F1, F1, F1, F1, F1, F1, F1, F1, B1, F1, F)
+@entry(F2, F2, I1, F1, F1, F1, F1, F1, F1, F1, F1, F1, B1, F2, F1)
 def add_lines(
     out: FloatArray,
     rows: FloatArray,
@@ -308,23 +327,25 @@ def add_lines(
     tail_scale: FloatArray,
     shelf: FloatArray,
     is_k: NDArray[np.bool_],
-    log_energy: FloatArray,
-    reach: float,
+    depends: FloatArray,
+    reach: FloatArray,
 ) -> None:
     """Add every line to its column of `out`, and the derivatives of all lines together to `rows`.
 
-    F(E) = (1 - t - s) (Φ + natural) + t (Φ + lifted) + s [d Φ̄ - σ φ] / E0   of `_profile`, t tail, s shelf, d = E - E0;
-    counts are its differences between the edges
+    F(E) = (1 - s) Φ + natural + t lifted + s [d Φ̄ - σ φ] / E0   of `_profile`, t tail, s shelf, d = E - E0: a photon
+    has its natural width before the detector loses a part of its charge; counts are differences between the edges
 
     out : shape (n_columns, n_channels), changed in place.
-    rows : shape (n, n_channels + 1), n 0, 3 or 12, changed in place: `DERIVATIVES` of the cumulative counts at every
+    rows : shape (n, n_channels + 1), n 0, 3 or 11, changed in place: `DERIVATIVES` of the cumulative counts at every
         edge; differences between neighbouring edges are the derivatives of the counts.
     column : shape (n_lines,), row of `out` each line belongs to.
     edges : shape (n_channels + 1,), keV; no shelf below 0 keV.
     energy, area, sigma, half_width, tail, tail_scale, shelf : shape (n_lines,); keV and shares of the area.
     moved_area : shape (n_lines,), areas in the sum that `rows` holds the derivatives of.
-    is_k, log_energy : shape (n_lines,), whether a line is a K line, and ln(E / 5 keV).
-    reach : distance (keV) to which the wings of the natural width are followed, at least 8 σ.
+    is_k : shape (n_lines,), whether a line is a K line.
+    depends : shape (3, n_lines), derivatives of ln(tail share), which are those of ln(shelf share), by the two
+        parameters they depend on, and of ln(tail scale) by its own.
+    reach : shape (n_lines,), distance (keV) to which the wings of the natural width are followed, at least 10 σ.
     """
     n_edges, n_rows = edges.size, rows.shape[0]
     if n_edges < 2:
@@ -339,7 +360,7 @@ def add_lines(
             row[:] = np.nan
             rows[:, :] = np.nan
             continue
-        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach)
+        first, near_first, near_last, last, end = _places(edges, e, s, g, t, b, reach[k])
         _profile(
             part, edges, first, near_first, near_last, last, e, s, g, end, b if t > _LEAST_SHARE else 0.0, n_rows > 0
         )
@@ -352,12 +373,13 @@ def add_lines(
             rate[0, near_first] += moved_area[k] * h / e
         _add_moves(rows, part, edges, first, near_first, last, e, moved_area[k], s, 1.0 - t - h, t, b, h)
         if n_rows > 3:
-            _add_width(rows, below, part, first, last, moved_area[k] * (1.0 - t - h), s, g, end, is_k[k])
-            x = log_energy[k]
+            _add_width(rows, below, part, first, last, moved_area[k], s, g, end, is_k[k])
             if t > _LEAST_SHARE:
-                _add_tail(rows, below, part, edges, first, last, e, moved_area[k] * t, s, g, end, b, x)
+                _add_tail(rows, part, edges, first, last, e, moved_area[k] * t, s, b, depends[:, k])
             if h > _LEAST_SHARE:
-                _add_shelf(rows, below, rate, part, edges, first, near_first, last, e, moved_area[k] * h, s, g, end, x)
+                _add_shelf(
+                    rows, below, rate, part, edges, first, near_first, last, e, moved_area[k] * h, s, depends[:, k]
+                )
     for c in range(out.shape[0]):
         _add_even(out[c], even[c], edges)
     _add_below(rows, edges, below, rate)
@@ -383,7 +405,7 @@ def _add_counts(
     # Parts of arrays: the compiler then sees that no index is negative, and uses vectors.
     gauss, natural, lifted, counts = part[0, first:last], part[2, first:last], part[6, first:last], row[first:last]
     for i in range(gauss.size):
-        value[i] = (1.0 - shelf) * gauss[i] + (1.0 - tail - shelf) * natural[i] + tail * lifted[i]
+        value[i] = (1.0 - shelf) * gauss[i] + natural[i] + tail * lifted[i]
     for i in range(gauss.size - 1):
         counts[i] += area * (value[i + 1] - value[i])
     if shelf > _LEAST_SHARE and near_last > near_first:
@@ -447,8 +469,8 @@ def _add_moves(
     h = shelf / energy if shelf > _LEAST_SHARE else 0.0
     for i in range(first, last):
         u, peak = (edges[i] - energy) / sigma, part[1, i] / sigma
-        slope = core * (peak + part[3, i]) + t * part[6, i]
-        bend = core * (part[4, i] - u * peak / sigma) - h * peak
+        slope = core * peak + part[3, i] + t * part[6, i]
+        bend = part[4, i] - core * u * peak / sigma - h * peak
         if t > 0.0:
             bend += t * (part[6, i] / tail_scale - peak)
         if i >= near_first and edges[i] > 0.0:
@@ -482,7 +504,6 @@ def _add_width(
 @kernel
 def _add_tail(
     out: FloatArray,
-    below: FloatArray,
     part: FloatArray,
     edges: FloatArray,
     first: int,
@@ -490,28 +511,22 @@ def _add_tail(
     energy: float,
     area: float,
     sigma: float,
-    half_width: float,
-    end: float,
     tail_scale: float,
-    log_energy: float,
+    depends: FloatArray,
 ) -> None:
-    """Derivatives by the tail's share and scale, counted from the line's upper end; `area` is the tail's.
+    """Derivatives by the tail's share and scale; `area` is the tail's.
 
-    ∂F/∂ln t = T - C: tail and core,  ∂F/∂ln β = (σ/β) [φ - lifted (u + σ/β)]
+    ∂F/∂ln t = t lifted,  ∂F/∂ln β = t (σ/β) [φ - lifted (u + σ/β)]
     """
-    x, s = log_energy, sigma / tail_scale
-    top = _wing(end, sigma, half_width)[0]
+    s = sigma / tail_scale
     for i in range(first, last):
-        by_share = area * (part[6, i] - part[2, i] + top)
+        by_share = area * part[6, i]
         by_scale = area * s * (part[1, i] - part[6, i] * ((edges[i] - energy) / sigma + s))
         out[5, i] += by_share
-        out[6, i] += by_share * x
-        out[7, i] += by_share * x * x
+        out[6, i] += by_share * depends[0]
+        out[7, i] += by_share * depends[1]
         out[8, i] += by_scale
-        out[9, i] += by_scale * x
-    below[5, first] += 2.0 * area * top
-    below[6, first] += 2.0 * area * top * x
-    below[7, first] += 2.0 * area * top * x * x
+        out[9, i] += by_scale * depends[2]
 
 
 @kernel
@@ -527,22 +542,18 @@ def _add_shelf(
     energy: float,
     area: float,
     sigma: float,
-    half_width: float,
-    end: float,
-    log_energy: float,
+    depends: FloatArray,
 ) -> None:
-    """Derivatives by the shelf's share, H - C: shelf and core, from the line's upper end; `area` is the shelf's."""
-    x = log_energy
-    top = _wing(end, sigma, half_width)[0]
+    """Derivatives by the shelf's share, H - Φ: shelf and Gaussian, from its upper end; `area` is the shelf's."""
     for i in range(first, last):
-        by_share = -area * (part[0, i] - 1.0 + part[2, i] - top)
+        by_share = -area * (part[0, i] - 1.0)
         if i >= near_first:
             by_share += area * _shelf(edges[i], energy, sigma, part[0, i], part[1, i])
         out[10, i] += by_share
-        out[11, i] += by_share * x
-    whole = area * (1.0 + 2.0 * top)
-    for row, factor in ((10, 1.0), (11, x)):
-        below[row, first] += whole * factor
+        out[6, i] += by_share * depends[0]
+        out[7, i] += by_share * depends[1]
+    for row, factor in ((10, 1.0), (6, depends[0]), (7, depends[1])):
+        below[row, first] += area * factor
         below[row, near_first] -= area * factor
         rate[row, near_first] += area / energy * factor
 
