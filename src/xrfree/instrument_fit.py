@@ -27,8 +27,9 @@ FloatArray = NDArray[np.float64]
 DETECTOR = frozenset({"escape", "tail_share", "tail_fall", "tail_rest", "shelf_share"})
 """What belongs to the crystal, whatever excites the specimen: escape, and what tail and shelf hold."""
 OF_CONDITION = frozenset({"noise", "fano", "width_k", "width_l", "tail_scale", "tail_growth", "pile_up"})
-"""What all spectra of one condition have in common. The tail's scale is the crystal's, too, but where much continuum
-lies under the tails, what the model of the continuum misses is taken for a wider tail: at 15 kV 3 % at Fe Kα."""
+"""What all spectra of one condition have in common. The tail's scale is the crystal's, too; held in common, the many
+compounds at 15 kV, where much continuum lies under the tails, make it 3 % wider than what iron oxide shows behind a
+filter."""
 _FREE = {
     "noise": 0.5,
     "fano": 0.2,
