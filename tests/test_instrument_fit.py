@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from xrfree.composition import USUAL_OXIDES
 from xrfree.documents.instrument import load_instrument
 from xrfree.documents.shipped import shipped_path
-from xrfree.instrument import Instrument
+from xrfree.instrument import Instrument, LineRatios
 from xrfree.instrument_fit import InstrumentFit, PureCompound, calibrate_instrument
 from xrfree.method import ConditionMatch, Method, Region, UnseenRule
 from xrfree.simulation import at_rate, simulate
@@ -77,3 +78,36 @@ def test_conditions_have_the_detector_in_common_and_their_resolution_alone(fitte
     assert high.escape_scale == low.escape_scale
     assert high.escape_relative_uncertainty == low.escape_relative_uncertainty
     assert high.noise_kev != low.noise_kev
+
+
+def test_a_line_that_hides_under_a_stronger_one_errs_with_its_subshell() -> None:
+    lines = ("L1-M2", "L1-M3", "L1-M4,5", "L1-N", "L1-O")
+    off, seen_by = 0.12, "low"
+    nature = replace(
+        true_instrument(),
+        line_ratios=LineRatios(
+            clusters=tuple(("Ce L", line) for line in lines),
+            deviation=np.full(len(lines), off),
+            covariance=1e-8 * np.eye(len(lines)),
+        ),
+    )
+    method = replace(
+        METHOD,
+        analytes=("Ce",),
+        regions=(Region(name="band", condition=seen_by, ranges_kev=((3.0, 8.0),), quantified=("Ce L", "Fe K")),),
+        conditions={seen_by: ConditionMatch(names=(seen_by,))},
+    )
+    compounds = {name: PureCompound(contents={name: 1.0}, specimen=POWDER) for name in ("CeO2", "Fe2O3")}
+    spectra = {}
+    for seed, (name, compound) in enumerate(compounds.items()):
+        bench = at_rate(nature, compound.contents, POWDER, seen_by, 40_000.0)
+        spectrum = simulate(compound.contents, POWDER, bench, seen_by, live_time_s=120.0, seed=seed)
+        spectra[name] = Measurement(specimen=name, spectra={seen_by: spectrum})
+    stated = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
+    found = calibrate_instrument(spectra, compounds, method, stated).instrument.line_ratios
+    place = found.clusters.index(("Ce L", "L1-M2"))
+    # L1-M2 lies 13 eV from L2-M4, twelve times as strong: alone, the data leave it where the tables have it.
+    assert found.deviation[place] == pytest.approx(off, abs=2.0 * np.sqrt(found.covariance[place, place]))
+    assert found.deviation[place] > 0.5 * off
+    strong = found.clusters.index(("Ce L", "L2-M4,5"))
+    assert abs(found.deviation[strong]) < 2.0 * np.sqrt(found.covariance[strong, strong])
