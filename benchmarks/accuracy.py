@@ -47,6 +47,11 @@ FORMS = {"powders": "pressed powder", "beads": "fused bead"}
 ASSAYED_ROLES = frozenset({"standard", "blank", "unknown", "repeat"})
 ABSENT_EXPANDED_UNCERTAINTY = 1e-6
 """Of an analyte's content in a blank, kg/kg: that a blank holds none of them is what makes it a blank."""
+BLANK_FORMULAS = {
+    "BLK1": "Fe2O3:0.8 SiO2:0.2",
+    "BLK2": "Fe2O3:0.4 SiO2:0.3 CaF2:0.2 MnO2:0.03 TiO2:0.01 BaSO4:0.06",
+}
+"""What the blanks were mixed of, by their certificates."""
 SYSTEMATIC = {"norm_rms": 0.03, "norm_rms_strict": 0.01}
 """Systematic relative error that the normalised error allows."""
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -202,17 +207,24 @@ class Chain:
         """Spectra of the specimens of these rows."""
         return sorted(path for row in rows for path in self.spectra.glob(f"{row['specimen']}.*.csv"))
 
+    @property
+    def blanks(self) -> list[Row]:
+        """Mixtures without any of the analytes."""
+        return [row for row in self.specimens if row["role"] == "blank"]
+
     def of(self, form: str, roles: Iterable[str]) -> list[Row]:
         """Specimens of one form with one of the roles."""
         return [row for row in self.specimens if row["form"] == FORMS[form] and row["role"] in roles]
 
-    def calibrate_instrument(self) -> None:
-        """Instrument from the pure compounds, whose names are their formulas."""
-        rows = [row for row in self.specimens if row["role"] == "pure"]
-        write_csv(self.out / "pure.csv", rows)
+    def calibrate_instrument(self, *, blanks: bool = False) -> None:
+        """Instrument from the pure compounds, whose names are their formulas, and from the blanks without filter."""
+        pure = [row for row in self.specimens if row["role"] == "pure"]
+        mixed = [{**row, "formula": BLANK_FORMULAS[row["specimen"]]} for row in self.blanks] if blanks else []
+        write_csv(self.out / "pure.csv", [{**row, "formula": ""} for row in pure] + mixed)
         write_toml(self.out / "method-pure.toml", method_document("powders", self.specimens))
+        unfiltered = [self.spectra / f"{row['specimen']}.low.csv" for row in mixed]
         self.run(
-            "calibrate-instrument", *self.files(rows),
+            "calibrate-instrument", *self.files(pure), *unfiltered,
             "--instrument", self.out / "instrument-stated.toml",
             "--method", self.out / "method-pure.toml",
             "--specimens", self.out / "pure.csv",

@@ -1,12 +1,13 @@
 """Net areas against the counts that a Monte Carlo program put into every line; no standard is used.
 
-    python benchmarks/area_accuracy.py DIR --out OUT [--json FILE]
+    python benchmarks/area_accuracy.py DIR --out OUT [--json FILE] [--blanks]
 
 DIR as for accuracy.py, with lines.csv.gz: detected counts of every line before escape and pile-up, read for the score
-alone. The instrument is calibrated with the pure compounds. Every powder and bead is then fitted
-with its own composition iterated, and what the fit says of the same thing is compared (`RegionFit.detected`): all lines
-of an analyte's group as strong as they were fitted, its escape peaks, and what pile-up took. An area alone has none of
-these: it counts photons at full energy with the model's line ratios, as sensitivities do. Both are printed.
+alone. The instrument is calibrated with the pure compounds, with --blanks also with the blanks. Every powder and bead
+is then fitted with its own composition iterated, and what the fit says of the same thing is compared
+(`RegionFit.detected`): all lines of an analyte's group as strong as they were fitted, its escape peaks, and what
+pile-up took. An area alone has none of these: it counts photons at full energy with the model's line ratios, as
+sensitivities do. Both are printed.
 
 FORM_GROUP_mean_z          mean of (detected - true) / u(area): the bias, in standard uncertainties of the area
 FORM_GROUP_rms_z           root of the mean square of the same
@@ -116,9 +117,10 @@ def main() -> int:
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--out", metavar="OUT", type=Path, required=True)
     parser.add_argument("--json", metavar="FILE", type=Path)
+    parser.add_argument("--blanks", action="store_true")
     given = parser.parse_args()
     chain = chain_of(given.folder, given.out, 1)
-    chain.calibrate_instrument()
+    chain.calibrate_instrument(blanks=given.blanks)
     counts = true_counts(given.folder)
     figures: dict[str, float] = {}
     for form in chain.forms:

@@ -111,3 +111,52 @@ def test_a_line_that_hides_under_a_stronger_one_errs_with_its_subshell() -> None
     assert found.deviation[place] > 0.5 * off
     strong = found.clusters.index(("Ce L", "L2-M4,5"))
     assert abs(found.deviation[strong]) < 2.0 * np.sqrt(found.covariance[strong, strong])
+
+
+def test_blanks_know_line_ratios_with_pure_compounds_and_are_fitted_as_ores_are() -> None:
+    truth = true_instrument()
+    ore, wide = ((3.6, 6.1), (6.3, 6.9)), ((3.0, 8.0),)
+    region = Region(
+        name="band",
+        condition="low",
+        ranges_kev=ore,
+        calibration_ranges_kev=wide,
+        quantified=("Ca K", "Ti K", "Cr K", "Fe K"),
+        background_terms=8,
+    )
+    method = replace(METHOD, analytes=("Ti",), regions=(region,), conditions={"low": ConditionMatch(names=("low",))})
+    blank = {"Fe2O3": 0.8, "TiO2": 0.2}
+    believed = {"Fe2O3": 0.81, "TiO2": 0.19}
+    compounds = {
+        "blank": PureCompound(contents=blank, specimen=POWDER),
+        **{name: PureCompound(contents={name: 1.0}, specimen=POWDER) for name in SHOWN["low"]},
+    }
+    spectra = {}
+    for seed, (name, compound) in enumerate(compounds.items()):
+        bench = at_rate(truth, compound.contents, POWDER, "low", 40_000.0)
+        spectrum = simulate(compound.contents, POWDER, bench, "low", live_time_s=120.0, seed=seed)
+        spectra[name] = Measurement(specimen=name, spectra={"low": spectrum})
+    stated = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
+    compounds["blank"] = PureCompound(contents=believed, specimen=POWDER)
+    found = calibrate_instrument(spectra, compounds, method, stated)
+    energy = dict(zip(found.labels, (fit.curve.energy_kev for fit in found.fits), strict=True))
+    assert ore[0][0] - 0.02 < energy["blank low band"].min() < energy["blank low band"].max() < ore[1][1] + 0.02
+    assert energy["TiO2 low band"].min() < ore[0][0] - 0.5
+
+    pure = {name: compound for name, compound in compounds.items() if name != "blank"}
+    alone = calibrate_instrument({name: spectra[name] for name in pure}, pure, method, stated)
+    for cluster in alone.instrument.line_ratios.clusters:
+        with_blank, without = (ratio_of(fit.instrument.line_ratios, cluster) for fit in (found, alone))
+        assert with_blank[1] <= without[1] * 1.001
+        # Both rest on the same pure compound: what the blank adds moves a ratio by less than its uncertainty.
+        assert abs(with_blank[0] - without[0]) < without[1]
+    assert found.instrument.responses["low"].escape_scale == pytest.approx(ESCAPE, rel=0.03)
+    # The scale of an element is that of its pure compound, though the blank, weighed 5 % wrong, is listed first.
+    scales = [fit.instrument.log_scale["low/Ti K"] for fit in (found, alone)]
+    assert scales[0] == pytest.approx(scales[1], abs=0.01)
+
+
+def ratio_of(ratios: LineRatios, cluster: tuple[str, str]) -> tuple[float, float]:
+    """Deviation of a line cluster and its standard uncertainty."""
+    place = ratios.clusters.index(cluster)
+    return float(ratios.deviation[place]), float(np.sqrt(ratios.covariance[place, place]))

@@ -1,4 +1,4 @@
-"""Calibration of one instrument with spectra of pure compounds: response, line ratios, scale."""
+"""Calibration of one instrument with spectra of pure compounds and blanks: response, line ratios, scale."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from xrfree.spectrum import Measurement
 from xrfree.templates import ConditionModel, condition_model, templates
 
 FloatArray = NDArray[np.float64]
+Ranges = tuple[tuple[float, float], ...]
 
 DETECTOR = frozenset({"escape", "tail_share", "tail_fall", "tail_rest", "shelf_share"})
 """What belongs to the crystal, whatever excites the specimen: escape, and what tail and shelf hold."""
@@ -102,10 +103,11 @@ def calibrate_instrument(
     method: Method,
     instrument: Instrument,
 ) -> InstrumentFit:
-    """Response, line ratios and scale of every condition from spectra of pure compounds, all of them together.
+    """Response, line ratios and scale of every condition from spectra of pure compounds and blanks, all together.
 
-    Escape, and what tail and shelf hold, are the detector's: all conditions have them in common, from the stated
-    response of the first one on. Resolution, natural widths, the tail's scale and pile-up are those of a condition.
+    Line ratios, escape, and what tail and shelf hold, are the instrument's: all spectra have them in common, from the
+    stated response of the first condition on. Resolution, natural widths, the tail's scale and pile-up are those of a
+    condition.
 
     measurements : by specimen name, under the method's condition names.
     compounds : what each specimen is made of.
@@ -148,12 +150,15 @@ def _tasks(
     response: Response,
     instrument: Instrument,
 ) -> list[_Task]:
-    """All regions of all compounds in which one of the compound's line groups has its main lines."""
+    """All regions of all compounds in which one of the compound's line groups has its main lines; mixtures last.
+
+    What one fit alone says of an element, as its scale, comes from the first one, and is a pure compound's.
+    """
     found = []
-    for name, compound in compounds.items():
+    for name, compound in sorted(compounds.items(), key=lambda item: len(item[1].contents)):
         if name not in measurements or condition not in measurements[name].spectra:
             continue
-        contents = _elements(compound.contents)
+        contents, is_mixture = _elements(compound.contents), len(compound.contents) > 1
         prepared = condition_model(instrument.conditions[condition], instrument.detector, tuple(contents))
         whole = np.array(list(contents.values()))
         mine = [r for r in method.regions if r.condition == condition]
@@ -161,15 +166,16 @@ def _tasks(
         for region in mine:
             groups = [g for g in (*region.quantified, *region.accompanying) if split_group(g)[0] in contents]
             expected = templates(prepared, whole, compound.specimen.areal_density_g_cm2, groups)
-            top = max(high for _, high in _ranges(region))
-            if highest > top or not any(_inside(energy, region) for energy in _main_lines_kev(expected)):
+            ranges = _ranges(region, is_mixture=is_mixture)
+            top = max(high for _, high in ranges)
+            if highest > top or not any(_inside(energy, ranges) for energy in _main_lines_kev(expected)):
                 continue
             model = SpectrumModel(
                 measurements[name].spectra[condition],
                 expected,
                 response,
                 instrument.detector.crystal,
-                _settings(region, contents),
+                _settings(region, _without_fine_structure(ranges, contents), is_mixture=is_mixture),
                 measurements[name].spectra[condition].energy_scale,
             )
             found.append(
@@ -190,8 +196,9 @@ def _elements(contents: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(composition.elements, composition.mass_fraction.tolist(), strict=True))
 
 
-def _ranges(region: Region) -> tuple[tuple[float, float], ...]:
-    return region.calibration_ranges_kev or region.ranges_kev
+def _ranges(region: Region, *, is_mixture: bool) -> Ranges:
+    """Where a compound is fitted; a mixture is fitted as an ore is: its lines are as close, its continuum as strong."""
+    return region.ranges_kev if is_mixture else region.calibration_ranges_kev or region.ranges_kev
 
 
 def _main_lines_kev(expected: Templates) -> list[float]:
@@ -201,9 +208,9 @@ def _main_lines_kev(expected: Templates) -> list[float]:
     return [float(expected.energy_kev[lines[np.argmax(expected.strength[lines])]]) for lines in mine]
 
 
-def _inside(energy_kev: float, region: Region) -> bool:
-    """Whether a line lies in the region, so that a fit of it makes sense."""
-    return any(low + 0.1 < energy_kev < high - 0.1 for low, high in _ranges(region))
+def _inside(energy_kev: float, ranges_kev: Ranges) -> bool:
+    """Whether a line lies in the ranges, so that a fit of it makes sense."""
+    return any(low + 0.1 < energy_kev < high - 0.1 for low, high in ranges_kev)
 
 
 def _highest_kev(model: ConditionModel, whole: FloatArray, specimen: Specimen, regions: Sequence[Region]) -> float:
@@ -212,20 +219,19 @@ def _highest_kev(model: ConditionModel, whole: FloatArray, specimen: Specimen, r
     return max(_main_lines_kev(templates(model, whole, specimen.areal_density_g_cm2, groups)), default=0.0)
 
 
-def _settings(region: Region, contents: Mapping[str, float]) -> FitSettings:
+def _settings(region: Region, ranges_kev: Ranges, *, is_mixture: bool) -> FitSettings:
+    terms = region.background_terms
     return FitSettings(
-        ranges_kev=_without_fine_structure(_ranges(region), contents),
+        ranges_kev=ranges_kev,
         background=region.background,
         floor=region.floor,
-        background_terms=min(region.background_terms, MOST_BACKGROUND_TERMS),
+        background_terms=terms if is_mixture else min(terms, MOST_BACKGROUND_TERMS),
         ratio_sigma=TABLE_LINE_SIGMA,
         priors={name: Prior(mean=0.0, sigma=sigma) for name, sigma in _FREE.items()},
     )
 
 
-def _without_fine_structure(
-    ranges_kev: tuple[tuple[float, float], ...], contents: Mapping[str, float]
-) -> tuple[tuple[float, float], ...]:
+def _without_fine_structure(ranges_kev: Ranges, contents: Mapping[str, float]) -> Ranges:
     """The ranges without the fine structure above the K and L3 edges of a compound's elements."""
     ranges = list(ranges_kev)
     for element in contents:
@@ -250,12 +256,13 @@ def _solve(tasks: Sequence[_Task]) -> Solution:
                 task.model.renew_pile_up(own)
         return iteration in (1, 4)
 
+    priors = _table_priors(tasks)
     return solve(
         [task.model for task in tasks],
-        shared=DETECTOR,
+        shared=DETECTOR.union(*(prior.names for prior in priors)),
         grouped=OF_CONDITION,
         groups=[task.condition for task in tasks],
-        priors=_table_priors(tasks),
+        priors=priors,
         after_step=renew,
     )
 
@@ -336,20 +343,19 @@ def _log_scales(condition: str, tasks: Sequence[_Task], solution: Solution) -> d
 
 def _ratios(tasks: Sequence[_Task], solution: Solution) -> LineRatios:
     """Measured line ratios with covariance, widened where the fits are not perfect."""
-    clusters: list[tuple[str, str]] = []
-    index, widening = [], []
+    index: dict[tuple[str, str], int] = {}
+    misfit: dict[tuple[str, str], float] = {}
     for k, task in enumerate(tasks):
         reduced = solution.deviance[k] / task.model.counts.size
         for cluster in task.model.ratios:
-            key = (cluster.group, cluster.name)
-            if key not in clusters and cluster.group in task.region.quantified:
-                clusters.append(key)
-                index.append(solution.own[k][f"ratio:{cluster.group}:{cluster.name}"])
-                widening.append(np.sqrt(max(reduced, 1.0)))
-    scale = np.array(widening)
-    covariance = solution.covariance[np.ix_(index, index)] * np.outer(scale, scale)
+            if cluster.group in task.region.quantified:
+                key = (cluster.group, cluster.name)
+                index[key] = solution.own[k][f"ratio:{cluster.group}:{cluster.name}"]
+                misfit[key] = max(reduced, misfit.get(key, 1.0))
+    places, widening = list(index.values()), np.sqrt(list(misfit.values()))
+    covariance = solution.covariance[np.ix_(places, places)] * np.outer(widening, widening)
     return LineRatios(
-        clusters=tuple(clusters),
-        deviation=solution.values[index],
-        covariance=covariance + np.eye(len(index)) * LEAST_RATIO_UNCERTAINTY**2,
+        clusters=tuple(index),
+        deviation=solution.values[places],
+        covariance=covariance + np.eye(len(places)) * LEAST_RATIO_UNCERTAINTY**2,
     )

@@ -523,10 +523,10 @@ def calibrate_instrument(
         Path | None, typer.Option(metavar="FILE", help="Page (.html) with all fits, to look through.")
     ] = None,
 ) -> int:
-    """Calibrate the instrument: detector response, line ratios and scale from spectra of pure compounds.
+    """Calibrate the instrument: detector response, line ratios and scale from spectra of pure compounds and blanks.
 
     The list of specimens names a formula for each compound, or formulas and mass shares of a mixture
-    (Fe2O3:0.8 SiO2:0.2), or has the role pure and the formula as name.
+    (Fe2O3:0.8 SiO2:0.2), or has the role pure and the formula as name. Mixtures are fitted as ores are.
 
     \b
     Example:
