@@ -207,11 +207,6 @@ class Chain:
         """Spectra of the specimens of these rows."""
         return sorted(path for row in rows for path in self.spectra.glob(f"{row['specimen']}.*.csv"))
 
-    @property
-    def blanks(self) -> list[Row]:
-        """Mixtures without any of the analytes."""
-        return [row for row in self.specimens if row["role"] == "blank"]
-
     def of(self, form: str, roles: Iterable[str]) -> list[Row]:
         """Specimens of one form with one of the roles."""
         return [row for row in self.specimens if row["form"] == FORMS[form] and row["role"] in roles]
@@ -219,8 +214,9 @@ class Chain:
     def calibrate_instrument(self, *, blanks: bool = False) -> None:
         """Instrument from the pure compounds, whose names are their formulas, and from the blanks without filter."""
         pure = [row for row in self.specimens if row["role"] == "pure"]
-        mixed = [{**row, "formula": BLANK_FORMULAS[row["specimen"]]} for row in self.blanks] if blanks else []
-        write_csv(self.out / "pure.csv", [{**row, "formula": ""} for row in pure] + mixed)
+        mixed = self.of("powders", {"blank"}) if blanks else []
+        rows = [{**row, "formula": BLANK_FORMULAS.get(row["specimen"], "")} for row in pure + mixed]
+        write_csv(self.out / "pure.csv", rows)
         write_toml(self.out / "method-pure.toml", method_document("powders", self.specimens))
         unfiltered = [self.spectra / f"{row['specimen']}.low.csv" for row in mixed]
         self.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -48,18 +49,36 @@ def true_instrument() -> Instrument:
     return replace(instrument, responses=responses)
 
 
+def compounds_of(*formulas: str) -> dict[str, PureCompound]:
+    """Pure compounds by formula."""
+    return {formula: PureCompound(contents={formula: 1.0}, specimen=POWDER) for formula in formulas}
+
+
+def measured(compounds: Mapping[str, PureCompound], truth: Instrument, condition: str) -> dict[str, Measurement]:
+    """Two minutes of every compound at 40 000 counts per second."""
+    spectra = {}
+    for seed, (name, compound) in enumerate(compounds.items()):
+        bench = at_rate(truth, compound.contents, POWDER, condition, 40_000.0)
+        spectrum = simulate(compound.contents, POWDER, bench, condition, live_time_s=120.0, seed=seed)
+        spectra[name] = Measurement(specimen=name, spectra={condition: spectrum})
+    return spectra
+
+
+def ratio_of(ratios: LineRatios, cluster: tuple[str, str]) -> tuple[float, float]:
+    """Deviation of a line cluster and its standard uncertainty."""
+    place = ratios.clusters.index(cluster)
+    return float(ratios.deviation[place]), float(np.sqrt(ratios.covariance[place, place]))
+
+
 @pytest.fixture(scope="module")
 def fitted() -> InstrumentFit:
     """Calibrated with four compounds in one condition and a single one in the other."""
     truth = true_instrument()
+    compounds = compounds_of(*(formula for shown in SHOWN.values() for formula in shown))
     spectra: dict[str, Measurement] = {}
-    for condition, compounds in SHOWN.items():
-        for seed, compound in enumerate(compounds):
-            bench = at_rate(truth, {compound: 1.0}, POWDER, condition, 40_000.0)
-            spectrum = simulate({compound: 1.0}, POWDER, bench, condition, live_time_s=120.0, seed=seed)
-            spectra[compound] = Measurement(specimen=compound, spectra={condition: spectrum})
+    for condition, shown in SHOWN.items():
+        spectra |= measured({formula: compounds[formula] for formula in shown}, truth, condition)
     stated = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
-    compounds = {name: PureCompound(contents={name: 1.0}, specimen=POWDER) for name in spectra}
     return calibrate_instrument(spectra, compounds, METHOD, stated)
 
 
@@ -97,20 +116,16 @@ def test_a_line_that_hides_under_a_stronger_one_errs_with_its_subshell() -> None
         regions=(Region(name="band", condition=seen_by, ranges_kev=((3.0, 8.0),), quantified=("Ce L", "Fe K")),),
         conditions={seen_by: ConditionMatch(names=(seen_by,))},
     )
-    compounds = {name: PureCompound(contents={name: 1.0}, specimen=POWDER) for name in ("CeO2", "Fe2O3")}
-    spectra = {}
-    for seed, (name, compound) in enumerate(compounds.items()):
-        bench = at_rate(nature, compound.contents, POWDER, seen_by, 40_000.0)
-        spectrum = simulate(compound.contents, POWDER, bench, seen_by, live_time_s=120.0, seed=seed)
-        spectra[name] = Measurement(specimen=name, spectra={seen_by: spectrum})
+    compounds = compounds_of("CeO2", "Fe2O3")
+    spectra = measured(compounds, nature, seen_by)
     stated = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
     found = calibrate_instrument(spectra, compounds, method, stated).instrument.line_ratios
-    place = found.clusters.index(("Ce L", "L1-M2"))
+    hidden, uncertainty = ratio_of(found, ("Ce L", "L1-M2"))
     # L1-M2 lies 13 eV from L2-M4, twelve times as strong: alone, the data leave it where the tables have it.
-    assert found.deviation[place] == pytest.approx(off, abs=2.0 * np.sqrt(found.covariance[place, place]))
-    assert found.deviation[place] > 0.5 * off
-    strong = found.clusters.index(("Ce L", "L2-M4,5"))
-    assert abs(found.deviation[strong]) < 2.0 * np.sqrt(found.covariance[strong, strong])
+    assert hidden == pytest.approx(off, abs=2.0 * uncertainty)
+    assert hidden > 0.5 * off
+    strong, uncertainty = ratio_of(found, ("Ce L", "L2-M4,5"))
+    assert abs(strong) < 2.0 * uncertainty
 
 
 def test_blanks_know_line_ratios_with_pure_compounds_and_are_fitted_as_ores_are() -> None:
@@ -125,25 +140,16 @@ def test_blanks_know_line_ratios_with_pure_compounds_and_are_fitted_as_ores_are(
         background_terms=8,
     )
     method = replace(METHOD, analytes=("Ti",), regions=(region,), conditions={"low": ConditionMatch(names=("low",))})
-    blank = {"Fe2O3": 0.8, "TiO2": 0.2}
-    believed = {"Fe2O3": 0.81, "TiO2": 0.19}
-    compounds = {
-        "blank": PureCompound(contents=blank, specimen=POWDER),
-        **{name: PureCompound(contents={name: 1.0}, specimen=POWDER) for name in SHOWN["low"]},
-    }
-    spectra = {}
-    for seed, (name, compound) in enumerate(compounds.items()):
-        bench = at_rate(truth, compound.contents, POWDER, "low", 40_000.0)
-        spectrum = simulate(compound.contents, POWDER, bench, "low", live_time_s=120.0, seed=seed)
-        spectra[name] = Measurement(specimen=name, spectra={"low": spectrum})
+    pure = compounds_of(*SHOWN["low"])
+    blank, believed = ({"Fe2O3": 1.0 - share, "TiO2": share} for share in (0.20, 0.19))
+    truly, compounds = ({"blank": PureCompound(contents=w, specimen=POWDER), **pure} for w in (blank, believed))
+    spectra = measured(truly, truth, "low")
     stated = load_instrument(shipped_path("instruments", "example-edxrf.toml"))
-    compounds["blank"] = PureCompound(contents=believed, specimen=POWDER)
     found = calibrate_instrument(spectra, compounds, method, stated)
     energy = dict(zip(found.labels, (fit.curve.energy_kev for fit in found.fits), strict=True))
     assert ore[0][0] - 0.02 < energy["blank low band"].min() < energy["blank low band"].max() < ore[1][1] + 0.02
     assert energy["TiO2 low band"].min() < ore[0][0] - 0.5
 
-    pure = {name: compound for name, compound in compounds.items() if name != "blank"}
     alone = calibrate_instrument({name: spectra[name] for name in pure}, pure, method, stated)
     for cluster in alone.instrument.line_ratios.clusters:
         with_blank, without = (ratio_of(fit.instrument.line_ratios, cluster) for fit in (found, alone))
@@ -154,9 +160,3 @@ def test_blanks_know_line_ratios_with_pure_compounds_and_are_fitted_as_ores_are(
     # The scale of an element is that of its pure compound, though the blank, weighed 5 % wrong, is listed first.
     scales = [fit.instrument.log_scale["low/Ti K"] for fit in (found, alone)]
     assert scales[0] == pytest.approx(scales[1], abs=0.01)
-
-
-def ratio_of(ratios: LineRatios, cluster: tuple[str, str]) -> tuple[float, float]:
-    """Deviation of a line cluster and its standard uncertainty."""
-    place = ratios.clusters.index(cluster)
-    return float(ratios.deviation[place]), float(np.sqrt(ratios.covariance[place, place]))
