@@ -514,7 +514,7 @@ def calibrate_instrument(
     method: MethodOption,
     specimens: Annotated[
         Path,
-        typer.Option("--specimens", "-s", metavar="FILE", help="List (.csv) of the pure compounds with formulas."),
+        typer.Option("--specimens", "-s", metavar="FILE", help="List (.csv) of compounds and blanks with formulas."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Instrument to write (.toml).")],
     instrument: InstrumentOption = None,

@@ -150,14 +150,14 @@ def run_instrument(
     profile: Path | None,
     report: Path | None,
 ) -> int:
-    """Calibrate the instrument with all pure compounds among the measurements."""
+    """Calibrate the instrument with all compounds and mixtures of known formulas among the measurements."""
     documents = load_documents(method, instrument=instrument, specimens=specimens)
     prepare_folder(out.resolve().parent)
     inputs = load_spectra(paths, profile=profile, exclude=[method, out, instrument, specimens])
     compounds = _compounds(documents)
     pure = [m for m in inputs.measurements if m.specimen in compounds]
     others = [m for m in inputs.measurements if m.specimen not in compounds]
-    _note_left_out(others, "not listed as pure compounds")
+    _note_left_out(others, "not listed with a formula")
     usable, refusals = _usable(pure, inputs, lambda m: partly_matched(m, documents.method))
     console.note_refusals(refusals)
     console.compile_kernels()
@@ -174,7 +174,7 @@ def run_instrument(
     if report is not None:
         _write_page(report, found, documents)
         console.say(f"Fits: {report.resolve()}")
-    console.say(f"{len(usable)} pure compounds used. Instrument: {out.resolve()}")
+    console.say(f"{len(usable)} compounds used. Instrument: {out.resolve()}")
     return REFUSED if refusals else OK
 
 
