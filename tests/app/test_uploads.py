@@ -211,7 +211,12 @@ def test_a_table_of_contents_that_would_fill_the_memory_is_not_read(tmp_path):
         unpacked(bytes(content), tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"PK rubbish", b"", archive({"a.csv": b"x" * 5000})[:60]])
+# Named, for an archive holds the time it was packed, and names made of it would differ between workers.
+@pytest.mark.parametrize(
+    "content",
+    [b"PK rubbish", b"", archive({"a.csv": b"x" * 5000})[:60]],
+    ids=["rubbish", "empty", "cut short"],
+)
 def test_a_damaged_archive_is_refused(tmp_path, content):
     with pytest.raises(UploadRefusedError, match="bad_archive"):
         unpacked(content, tmp_path)
