@@ -312,6 +312,13 @@ def _tail(
         lifted[i] = _lifted((edges[i] - energy) / sigma, s)
 
 
+@kernel
+def _beyond(end: float, sigma: float, half_width: float) -> tuple[float, float]:
+    """Share of a line that its wings would hold beyond their end, and its derivative by ln g."""
+    wing, slope = _wing(end, sigma, half_width)
+    return -2.0 * wing, -2.0 * slope
+
+
 @entry(F2, F2, I1, F1, F1, F1, F1, F1, F1, F1, F1, F1, B1, F2, F1)
 def add_lines(
     out: FloatArray,
@@ -332,8 +339,9 @@ def add_lines(
 ) -> None:
     """Add every line to its column of `out`, and the derivatives of all lines together to `rows`.
 
-    F(E) = (1 - s) Φ + natural + t lifted + s [d Φ̄ - σ φ] / E0   of `_profile`, t tail, s shelf, d = E - E0: a photon
-    has its natural width before the detector loses a part of its charge; counts are differences between the edges
+    F(E) = (1 - s + w) Φ + natural + t lifted + s [d Φ̄ - σ φ] / E0   of `_profile`, t tail, s shelf, w what the
+    natural width's wings would hold beyond their end, d = E - E0: a photon has its natural width before the detector
+    loses a part of its charge; counts are differences between the edges
 
     out : shape (n_columns, n_channels), changed in place.
     rows : shape (n, n_channels + 1), n 0, 3 or 11, changed in place: `DERIVATIVES` of the cumulative counts at every
@@ -364,16 +372,17 @@ def add_lines(
         _profile(
             part, edges, first, near_first, near_last, last, e, s, g, end, b if t > _LEAST_SHARE else 0.0, n_rows > 0
         )
-        _add_counts(row, part, value, edges, first, near_first, near_last, last, e, area[k], s, t, h)
+        w, w_slope = _beyond(end, s, g) if g != 0.0 else (0.0, 0.0)
+        _add_counts(row, part, value, edges, first, near_first, near_last, last, e, area[k], s, t, h, w)
         if h > _LEAST_SHARE:
             even[column[k], near_first] += area[k] * h / e
         if n_rows == 0:
             continue
         if h > _LEAST_SHARE:
             rate[0, near_first] += moved_area[k] * h / e
-        _add_moves(rows, part, edges, first, near_first, last, e, moved_area[k], s, 1.0 - t - h, t, b, h)
+        _add_moves(rows, part, edges, first, near_first, last, e, moved_area[k], s, 1.0 - t - h + w, t, b, h)
         if n_rows > 3:
-            _add_width(rows, below, part, first, last, moved_area[k], s, g, end, is_k[k])
+            _add_width(rows, part, first, last, moved_area[k], w_slope, is_k[k])
             if t > _LEAST_SHARE:
                 _add_tail(rows, part, edges, first, last, e, moved_area[k] * t, s, b, depends[:, k])
             if h > _LEAST_SHARE:
@@ -400,12 +409,13 @@ def _add_counts(
     sigma: float,
     tail: float,
     shelf: float,
+    beyond: float,
 ) -> None:
     """Add the counts of one line with the parts of `_profile`, without the even part of its shelf."""
     # Parts of arrays: the compiler then sees that no index is negative, and uses vectors.
     gauss, natural, lifted, counts = part[0, first:last], part[2, first:last], part[6, first:last], row[first:last]
     for i in range(gauss.size):
-        value[i] = (1.0 - shelf) * gauss[i] + natural[i] + tail * lifted[i]
+        value[i] = (1.0 - shelf + beyond) * gauss[i] + natural[i] + tail * lifted[i]
     for i in range(gauss.size - 1):
         counts[i] += area * (value[i + 1] - value[i])
     if shelf > _LEAST_SHARE and near_last > near_first:
@@ -482,23 +492,15 @@ def _add_moves(
 
 @kernel
 def _add_width(
-    out: FloatArray,
-    below: FloatArray,
-    part: FloatArray,
-    first: int,
-    last: int,
-    area: float,
-    sigma: float,
-    half_width: float,
-    end: float,
-    is_k: bool,
+    out: FloatArray, part: FloatArray, first: int, last: int, area: float, beyond: float, is_k: bool
 ) -> None:
-    """Derivative by the logarithm of the natural width, counted from the line's upper end."""
-    top = _wing(end, sigma, half_width)[1]
+    """Derivative by the logarithm of the natural width, counted from the line's upper end.
+
+    beyond : derivative of what the wings would hold beyond their end.
+    """
     row = 3 if is_k else 4
     for i in range(first, last):
-        out[row, i] += area * (part[5, i] - top)
-    below[row, first] -= 2.0 * area * top
+        out[row, i] += area * (part[5, i] + 0.5 * beyond - beyond * (1.0 - part[0, i]))
 
 
 @kernel
