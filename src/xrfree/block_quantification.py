@@ -50,7 +50,7 @@ from xrfree.quantification import (
 )
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement
-from xrfree.templates import templates
+from xrfree.templates import movable, templates
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -242,7 +242,7 @@ def _reference(block: _Block, some: IntArray) -> _Reference:
         model = prepared.models[region.condition]
         groups = [*region.quantified, *region.accompanying]
         at = [(0.0, solution.whole), *(_moved(solution.whole, int(e)) for e in shaping)]
-        expected = [(step, templates(model, whole, areal_density, groups)) for step, whole in at]
+        expected = [(step, movable(templates(model, whole, areal_density, groups))) for step, whole in at]
         spectrum = total.spectra[region.condition]
         spectrum = replace(spectrum, live_time_s=spectrum.live_time_s / some.size)
         regions[region.name] = block_reference(

@@ -318,7 +318,7 @@ def _ratio_prior(region: Region, fits: Sequence[RegionFit], prepared: Prepared) 
     freed = frozenset().union(*(fit.model.plan.free for fit in fits))
     names = tuple(own)
     mean = np.zeros(len(names))
-    covariance = np.diag([own[n].sigma ** 2 if n in freed else prepared.method.ratio_sigma**2 for n in names])
+    covariance = np.diag([(prior.sigma or prepared.method.ratio_sigma) ** 2 for prior in own.values()])
     prior = prepared.ratio_priors.get(region.name)
     if prior is not None:
         mine = [k for k, name in enumerate(names) if name in prior.names and name not in freed]

@@ -25,7 +25,7 @@ from xrfree.quality.limits import quantification_limits
 from xrfree.quality.validity import judged_in_range
 from xrfree.specimen import Specimen
 from xrfree.spectrum import Measurement, Spectrum
-from xrfree.templates import ConditionModel, condition_model, group_strengths, templates
+from xrfree.templates import ConditionModel, condition_model, group_strengths, movable, templates
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -430,7 +430,8 @@ def _fit_regions(
             g for r in prepared.method.regions[: len(fits)] if r.condition == region.condition for g in r.quantified
         }
         groups = [g for g in (*region.quantified, *region.accompanying) if g not in known]
-        expected = templates(prepared.models[region.condition], whole, specimen.areal_density_g_cm2, groups)
+        model = prepared.models[region.condition]
+        expected = movable(templates(model, whole, specimen.areal_density_g_cm2, groups))
         start = starts.get(region.name)
         fit = fit_spectrum(
             spectrum,

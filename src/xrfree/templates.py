@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xrfree.fit.inputs import Light, LineCluster, Templates
+from xrfree.fit.inputs import SHIFT, Light, LineCluster, Templates
 from xrfree.instrument import Detector, InstrumentCondition
 from xrfree.matrix.fundamental import Excitation, excitation, line_strengths, only_lines
 from xrfree.matrix.scatter import (
@@ -27,6 +27,12 @@ FloatArray = NDArray[np.float64]
 _ANGLES = 10
 _LEAST_SHOULDER = 1e-2
 """Share of the strongest cluster's Compton-scattered photons below which a cluster's are left out."""
+_MOVABLE_KEV = 7.2
+"""Below this, K lines may lie elsewhere than the tables say: those of elements up to cobalt."""
+_SHIFT_KEV, _STEP_KEV = 1e-4, 2e-3
+"""By how much a line moves when its "shift" grows by 1, and the step of the difference that moves it."""
+_SHIFT_SIGMA = 3.0
+"""Prior of shifts: 0.3 eV, of the size of what bonds do to K lines of 3d metals; a judgement, no table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,41 @@ def templates(
         shoulder_cluster=shoulder_cluster,
         continuum=Light(energy_kev=continuum.energy_kev, strength=continuum.strength),
         tube=tuple(Light(energy_kev=part.energy_kev, strength=part.strength) for part in tube),
+    )
+
+
+def movable(known: Templates) -> Templates:
+    """Templates in which the strong lines of light elements (Kα) need not lie just where the tables put them.
+
+    Σ_l S_l v(E_l + p δ) = Σ_l S_l {v(E_l - δ) + (1 + p) δ [v(E_l + h) - v(E_l - h)] / 2h},  δ = 0.1 eV, h = 2 eV
+    for the lines l of strength S_l that lead their group, v the shape of a line at an energy: the second part is a
+    cluster of its own, "shift", whose relative deviation p has a prior of 0.3 eV. Bonds move these lines by tenths of
+    an eV, and so do a scale that is not quite straight and the bins of a pulse processor, which broader L lines do not
+    feel: enough counts on the flanks of a matrix element to bias a trace line that lies there.
+    """
+    light = known.is_k & (known.energy_kev < _MOVABLE_KEV)
+    moved = [k for k in np.unique(known.line_cluster[light]).tolist() if known.clusters[k].leading]
+    lines = np.flatnonzero(np.isin(known.line_cluster, moved))
+    place = np.full(len(known.clusters), -1)
+    place[moved] = len(known.clusters) + np.arange(len(moved))
+    energy, change = known.energy_kev[lines], known.strength[lines] * _SHIFT_KEV / (2.0 * _STEP_KEV)
+    from_tables = known.energy_kev.copy()
+    from_tables[lines] -= _SHIFT_KEV
+    every = np.concatenate([np.arange(known.energy_kev.size), lines, lines])
+    cluster = known.line_cluster[every]
+    cluster[known.energy_kev.size :] = place[cluster[known.energy_kev.size :]]
+    return replace(
+        known,
+        clusters=(
+            *known.clusters,
+            *(LineCluster(group=known.clusters[k].group, name=SHIFT, sigma=_SHIFT_SIGMA) for k in moved),
+        ),
+        cluster_group=np.concatenate([known.cluster_group, known.cluster_group[moved]]),
+        energy_kev=np.concatenate([from_tables, energy + _STEP_KEV, energy - _STEP_KEV]),
+        strength=np.concatenate([known.strength, change, -change]),
+        half_width_kev=known.half_width_kev[every],
+        is_k=known.is_k[every],
+        line_cluster=cluster,
     )
 
 

@@ -14,17 +14,22 @@ from xrfree.method import Background
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+SHIFT = "shift"
+"""Name of a cluster whose strength moves the leading lines of its group (`xrfree.templates.movable`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineCluster:
     """Lines of one subshell that lie together: they keep their ratios whatever excites them.
 
     group : line group, e.g. "La L"; name : e.g. "L3-M4,5"; leading : True for the strongest cluster of its group.
+    sigma : prior standard deviation of its relative strength; None for the `ratio_sigma` of the settings.
     """
 
     group: str
     name: str
     leading: bool = False
+    sigma: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,8 @@ class FitSettings:
     background_terms : number of coefficients of the smooth correction to the scattered continuum (1: scale only), or of
         the polynomial.
     floor : whether an even floor of counts lies beside the background; see `xrfree.method.Region`.
-    ratio_sigma : prior standard deviation of a cluster's relative strength that no calibration knows.
+    ratio_sigma : prior standard deviation of a cluster's relative strength that no calibration knows, where the
+        cluster has none of its own.
     ratios : lines ("Pr L2") whose ratios are freed, fixed or tied; see `xrfree.method.Region`.
     priors : priors of parameters by name (`fit.model.SpectrumModel`). Of the response only what is named here is free
         besides the energy scale and the resolution.

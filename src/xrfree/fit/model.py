@@ -137,6 +137,11 @@ class SpectrumModel:
         self.plan = ratio_plan(templates, settings.ratios)
         self.ratios = [c for c, name in zip(templates.clusters, self.plan.parameter, strict=True) if name is not None]
         self._ratio_rows = _rows_of(self.plan)
+        self._ratio_sigma = {
+            name: settings.ratio_sigma if cluster.sigma is None else cluster.sigma
+            for cluster, name in zip(templates.clusters, self.plan.parameter, strict=True)
+            if name is not None
+        }
         self._strength = templates.group_strength
         self.tube = [k for k, light in enumerate(templates.tube) if self._reaches_window(light)]
         self.names = self._parameter_names()
@@ -174,7 +179,7 @@ class SpectrumModel:
             return self.priors[name]
         if not name.startswith("ratio:"):
             return Prior(mean=0.0, sigma=np.inf)
-        sigma = _FREED_RATIO_SIGMA if name in self.plan.free else self.settings.ratio_sigma
+        sigma = _FREED_RATIO_SIGMA if name in self.plan.free else self._ratio_sigma[name]
         return Prior(mean=0.0, sigma=0.0 if name in self.plan.fixed else sigma)
 
     def lower_bound(self, name: str) -> float:

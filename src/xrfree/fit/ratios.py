@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xrfree.errors import FitError
-from xrfree.fit.inputs import LineCluster, Templates
+from xrfree.fit.inputs import SHIFT, LineCluster, Templates
 from xrfree.method import FIXED, FREE, TIED, split_lines
 
 
@@ -89,7 +89,7 @@ def _members(templates: Templates, lines: str) -> list[int] | None:
     group, part = split_lines(lines)
     if group not in templates.groups:
         return None
-    own = [k for k, c in enumerate(templates.clusters) if c.group == group]
+    own = [k for k, c in enumerate(templates.clusters) if c.group == group and c.name != SHIFT]
     found = [k for k in own if _is_part(templates.clusters[k], part)]
     if not found:
         there = ", ".join(f"'{templates.clusters[k].name}'" for k in own)
