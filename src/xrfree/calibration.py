@@ -280,8 +280,8 @@ class RegionKnowledge:
     """What the standards taught about the fit of one region, besides sensitivities and blanks.
 
     region : "condition/region".
-    ratios : line group and cluster of each line ratio; ratio_deviation : from the templates, shape (n_ratios,);
-        ratio_covariance : shape (n_ratios, n_ratios).
+    ratios : line group and cluster of each line ratio; ratio_deviation : from the templates, shape (n_ratios,), of a
+        "shift" the move of the group's Kα in tenths of an eV; ratio_covariance : shape (n_ratios, n_ratios).
     shapes : parameters that differ from specimen to specimen: background terms over the first one, resolution;
         shape_mean, shape_covariance : of their population, shapes (n_shapes,) and (n_shapes, n_shapes).
     """

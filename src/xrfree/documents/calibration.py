@@ -124,7 +124,10 @@ class StandardPointDocument(Document):
 
 
 class RegionKnowledgeDocument(Document):
-    """What the standards taught about the fit of one region, as a document writes it; ratios as "La L:L2-M4,5"."""
+    """What the standards taught about the fit of one region, as a document writes it.
+
+    Ratios as "La L:L2-M4,5"; the deviation of "Ti K:shift" is a move of Ti Kα in tenths of an eV.
+    """
 
     region: Annotated[str, Field(min_length=3)]
     ratios: tuple[str, ...] = ()
