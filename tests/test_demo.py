@@ -70,6 +70,16 @@ def test_an_ore_is_found_again(prepared: Prepared, specimen: str) -> None:
         assert np.all(assay.mass_fraction[index] < assay.decision_limit[index])
 
 
+def test_standards_teach_where_the_lines_of_the_matrix_lie(prepared: Prepared) -> None:
+    prior = prepared.ratio_priors["band"]
+    for group in ("Ca K", "Ti K", "Mn K", "Fe K"):
+        at = prior.names.index(f"ratio:{group}:shift")
+        u = float(np.sqrt(prior.covariance[at, at]))
+        # Beforehand 3 (0.3 eV); the spectra were simulated with lines where the tables have them.
+        assert u < 2.5
+        assert abs(prior.mean[at]) < 3.5 * u
+
+
 def test_the_demonstration_spectra_say_that_they_are_simulated() -> None:
     for path in Path(shipped_path("spectra", "demo")).glob("*.*.csv"):
         assert "simulated" in path.read_text(encoding="utf-8").splitlines()[2]
