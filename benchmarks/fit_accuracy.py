@@ -42,7 +42,7 @@ from xrfree.matrix.scatter import scattered_continuum, scattering
 from xrfree.simulation import expected_counts
 from xrfree.specimen import Specimen, SpecimenForm
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Spectrum
-from xrfree.templates import condition_model, templates
+from xrfree.templates import condition_model, movable, templates
 
 FloatArray = NDArray[np.float64]
 
@@ -202,7 +202,7 @@ def escape_false_positives(iron: float, n_replicas: int) -> float:
     fractions = np.array([whole[e] if e in whole.elements else 0.0 for e in elements])
     model = condition_model(instrument.conditions[region.condition], instrument.detector, elements)
     groups = [g for g in (*region.quantified, *region.accompanying) if g.split()[0] in elements]
-    shapes = templates(model, fractions, specimen.areal_density_g_cm2, groups)
+    shapes = movable(templates(model, fractions, specimen.areal_density_g_cm2, groups))
     scale = EnergyScale(
         zero_kev=instrument.conditions[region.condition].energy_zero_kev,
         gain_kev=instrument.conditions[region.condition].energy_gain_kev,
