@@ -91,6 +91,7 @@ class SpectrumModel:
 
     area:G           counts of all lines of line group G
     ratio:G:C        relative deviation of the strength of cluster C of G from the templates, and of clusters tied to it
+    ratio:G:shift    move of the leading lines of G in tenths of an eV (`xrfree.templates.movable`)
     continuum:k      scattered continuum (or 1, for a polynomial background) times the k-th Legendre polynomial
     continuum:floor  counts of an even floor
     tube:k           counts of the k-th series of scattered tube lines
