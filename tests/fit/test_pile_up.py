@@ -62,7 +62,12 @@ def test_pile_up_of_a_high_rate_has_the_true_pulse_pair_time(zero_channel: float
     lost = np.exp(-pair_time * photons.sum() / LIVE_TIME_S)
     true = counts - lost * photons
     found = pile_up_in(
-        counts[None], np.zeros(1), np.array([LIVE_TIME_S]), np.array([pair_time]), np.array([zero_channel])
+        counts[None],
+        np.zeros(1),
+        np.array([LIVE_TIME_S]),
+        np.array([pair_time]),
+        np.array([zero_channel]),
+        counts.size,
     )[0]
     # Rτ = 0.05. The third order, which is left out, is 8/3 (Rτ)² = 0.7 % of the pairs in all, and lies where four
     # photons are; the first order is 5 % too low in the peaks of pairs.
@@ -76,7 +81,7 @@ def test_a_pulse_has_the_electronic_noise_once(own: float) -> None:
     photons = two_lines(np.hypot(own, noise))
     counts = piled_up(photons, two_lines(own), pair_time / LIVE_TIME_S, 0.0)
     true = counts - np.exp(-pair_time * photons.sum() / LIVE_TIME_S) * photons
-    given = np.array([LIVE_TIME_S]), np.array([pair_time]), np.zeros(1)
+    given = np.array([LIVE_TIME_S]), np.array([pair_time]), np.zeros(1), counts.size
     once, twice = (pair_time * pile_up_in(counts[None], np.array([n]), *given)[0] for n in (noise, 0.0))
     # Rτ = 0.02: the third order is 8/3 (Rτ)² = 0.1 % of the pairs.
     assert once == pytest.approx(true, abs=0.003 * true.max())
@@ -85,7 +90,17 @@ def test_a_pulse_has_the_electronic_noise_once(own: float) -> None:
 
 def test_noise_of_few_counts_is_not_blown_up() -> None:
     counts = np.random.default_rng(2).poisson(two_lines(5.0) / 100.0).astype(float)
-    given = np.array([LIVE_TIME_S]), np.array([1e-5]), np.zeros(1)
+    given = np.array([LIVE_TIME_S]), np.array([1e-5]), np.zeros(1), counts.size
     found, plain = (1e-5 * pile_up_in(counts[None], np.array([n]), *given)[0] for n in (4.0, 0.0))
     assert found.sum() == pytest.approx(plain.sum(), rel=0.01)
     assert found.max() < 2.0 * plain.max()
+
+
+@pytest.mark.parametrize("zero_channel", [0.0, -3.4, 2.6])
+def test_what_lies_above_the_wanted_channels_counts_for_the_rate_alone(zero_channel: float) -> None:
+    counts = np.random.default_rng(3).poisson(np.tile(two_lines(5.0) + 100.0, (20, 1))).astype(float)
+    given = [np.full(20, value) for value in (4.0, LIVE_TIME_S, 1e-5, zero_channel)]
+    noise, time, pair_time, zero = given
+    some, whole = (pile_up_in(counts, noise, time, pair_time, zero, n) for n in (130, counts.shape[1]))
+    # S' rings where the counts end, by what is left of 100 counts 64 channels away.
+    assert some == pytest.approx(whole[:, :130], abs=1e-5 * whole.max())

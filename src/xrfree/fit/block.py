@@ -337,6 +337,7 @@ class _Task:
             times,
             stated * (1.0 + pile_up),
             (model.scale.zero_kev + zero) / gain_kev,
+            model.span.stop,
         )
         return np.ascontiguousarray(stated * shape[:, model.span])
 

@@ -293,6 +293,7 @@ class SpectrumModel:
             np.array([self.spectrum.live_time_s]),
             np.array([response.pulse_pair_time_s]),
             np.array([(self.scale.zero_kev + values.get("zero", 0.0)) / gain]),
+            self.spectrum.n_channels if self.settings.background is Background.SNIP else self.span.stop,
         )[0]
 
     def _areas_and_ratios(self, values: Mapping[str, float]) -> tuple[FloatArray, FloatArray]:

@@ -25,6 +25,10 @@ SAME_PAIRS = {"zero": 1e-3, "gain": 2e-4, "noise": 0.02, "pile_up": 0.02}
 """Changes of parameters of a fit (zero in keV, the others relative) that leave its pile-up as it is."""
 _MOST_GAIN = 5.0
 """g: pairs of lines as wide as the noise and more have less than e^(-5) of their transform beyond it."""
+_MARGIN = 64
+"""Channels beyond those that are wanted: S' rings at the end of the counts, for some widths of the noise."""
+_AT_ONCE = 8
+"""Spectra whose transforms fit into a processor's cache."""
 
 
 def piled_up(photons: FloatArray, sharp: FloatArray, pairs_per_count: float, zero_channel: float) -> FloatArray:
@@ -46,20 +50,43 @@ def pile_up_in(
     live_time_s: FloatArray,
     pulse_pair_time_s: FloatArray,
     zero_channel: FloatArray,
+    n_channels: int,
 ) -> FloatArray:
-    """Counts by pile-up per second of pulse-pair time, P/τ, shape (n_spectra, n_channels).
+    """Counts by pile-up per second of pulse-pair time, P/τ, in the first channels, shape (n_spectra, n_channels).
 
-    counts : as measured, shape (n_spectra, n_channels).
+    counts : as measured, shape (n_spectra, n_all_channels).
     noise_channels : standard deviation of the electronic noise in channels; live_time_s, pulse_pair_time_s (s),
         zero_channel (zero_kev / gain_kev) : shape (n_spectra,) each.
+    n_channels : how many are wanted. Energies add up: what lies above them counts for the rate alone.
     """
+    rate = counts.sum(axis=1) / live_time_s
+    below = counts[:, : n_channels + _MARGIN]
+    found = np.empty((counts.shape[0], n_channels))
+    for k in range(0, counts.shape[0], _AT_ONCE):
+        some = slice(k, k + _AT_ONCE)
+        photons_per_count = np.exp(pulse_pair_time_s[some] * rate[some]) / live_time_s[some]
+        found[some] = _pairs(
+            below[some], noise_channels[some], photons_per_count, pulse_pair_time_s[some], zero_channel[some]
+        )[:, :n_channels]
+    return found
+
+
+def _pairs(
+    counts: FloatArray,
+    noise_channels: FloatArray,
+    photons_per_count: FloatArray,
+    pulse_pair_time_s: FloatArray,
+    zero_channel: FloatArray,
+) -> FloatArray:
+    """P/τ of the counts alone, shape (n_spectra, n_channels); photons_per_count : e^(Rτ) over the live time (1/s)."""
     n = counts.shape[1]
     size = fft.next_fast_len(3 * n, real=True)
-    survival = np.exp(-pulse_pair_time_s * counts.sum(axis=1) / live_time_s)
     wave = 2.0 * np.pi * np.arange(size // 2 + 1) / size
-    freed = np.exp(np.minimum(0.5 * (noise_channels[:, None] * wave) ** 2, _MOST_GAIN))
-    partner = fft.rfft(_by_energy(counts, zero_channel), size) * freed / (survival * live_time_s)[:, None]
-    pulses = fft.rfft(counts, size) * partner * (1.0 - 1.5 * pulse_pair_time_s[:, None] * partner)
+    partner = fft.rfft(_by_energy(counts, zero_channel), size)
+    partner *= np.exp(np.minimum(0.5 * (noise_channels[:, None] * wave) ** 2, _MOST_GAIN)) * photons_per_count[:, None]
+    pulses = fft.rfft(counts, size)
+    pulses *= partner
+    pulses *= 1.0 - 1.5 * pulse_pair_time_s[:, None] * partner
     return np.asarray(np.maximum(fft.irfft(pulses, size)[:, :n], 0.0))
 
 
