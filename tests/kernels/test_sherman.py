@@ -20,7 +20,6 @@ NAMES = (
     "lost_downwards",
     "gained_upwards",
     "scattering_beyond",
-    "scattering_beyond_tangents",
     "inward_slopes",
     "outward_slopes",
     "scattering_slopes",
@@ -53,9 +52,6 @@ def arguments(name: str) -> tuple[tuple[Any, ...], list[Any]]:
         geometry = rng.uniform(0.1, 1.0, (N_LINES, N_ENERGIES))
         rest = [0.9 * a, 0.1 * a, 0.2 * a, production, 0.9 * production, line_group, 0.6, 0.8]
         return (np.zeros(N_LINES), np.zeros(N_LINES)), [geometry, a, b, *rest]
-    if name == "scattering_beyond":
-        rest = [0.9 * a, 0.1 * a, 0.2 * a, production, 0.9 * production, line_group, 0.6, 0.8, cosine, weight]
-        return (np.zeros(N_LINES), np.zeros(N_LINES)), [0.01, a, a, b, *rest]
     if name == "inward_slopes":
         return (np.zeros((3, N_EXCITING, N_ENERGIES)),), [a, mu, production, group]
     if name == "outward_slopes":
@@ -67,12 +63,12 @@ def arguments(name: str) -> tuple[tuple[Any, ...], list[Any]]:
         rest = [(a, b, 0.9 * a), (0.1 * a, 0.2 * a), production, 0.9 * production, line_group, 0.6, 0.8]
         return (tuple(empty[:4]), empty[4], np.zeros((3, N_LINES))), [escape, -slope, *rest]
     tangents = tuple(rng.uniform(1.0, 9.0, (n, 2)) for n in (N_ENERGIES, N_LINES, N_EXCITING, N_EXCITING))
-    if name == "scattering_beyond_tangents":
+    if name == "scattering_beyond":
         cross, change = (0.1 * a, 0.2 * a), (tangents[0] + 1.0, tangents[0] + 2.0)
         beams, changes = (a, b, 0.9 * a), (tangents[0], tangents[1], 0.9 * tangents[0])
         rest = [production, 0.9 * production, line_group, 0.6, 0.8, cosine, weight]
-        empty = np.zeros((N_LINES, 2))
-        return (empty, empty.copy()), [0.01, a, beams, changes, cross, change, *rest]
+        empty = (np.zeros(N_LINES), np.zeros(N_LINES), np.zeros((N_LINES, 2)), np.zeros((N_LINES, 2)))
+        return empty, [0.01, a, beams, changes, cross, change, *rest]
     source = [0.01, strength, tangents[3], production, group, excited, line_group, cosine, weight]
     beams = [(a, b, mu), tangents[:3]]
     out = (np.zeros(N_LINES), np.zeros((N_LINES, 2)))

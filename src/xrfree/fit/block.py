@@ -33,7 +33,7 @@ from xrfree.fit.region import (
 from xrfree.fit.response import moves
 from xrfree.fit.solve import JointPrior, Problem, solve
 from xrfree.instrument import PAIR_ENERGY_KEV, Response
-from xrfree.kernels.block import fit_block, fit_linear_block
+from xrfree.kernels.block import covariances_alone, fit_block, fit_linear_block
 from xrfree.method import Background
 from xrfree.plausibility import full_channel_note
 from xrfree.spectrum import EnergyScale, ExcitationCondition, Spectrum
@@ -282,11 +282,13 @@ class _Task:
         channel = np.arange(model.span.start, model.span.stop + 1, dtype=np.float64) - 0.5
         response = model.response
         covariance = np.zeros((counts.shape[0], len(self.areas), len(model.names)))
+        information, scale = _information(*part.values.shape)
         fit_block(
             part.values,
             part.sigma,
             covariance,
-            part.counting_covariance,
+            information,
+            scale,
             part.deviance,
             part.largest_step,
             counts,
@@ -315,10 +317,11 @@ class _Task:
             problem.precision,
             problem.fixed,
             problem.lower,
-            without_prior(problem.precision, problem.fixed, len(self.areas)),
             TOLERANCE,
             MOST_ITERATIONS,
         )
+        own = without_prior(problem.precision, problem.fixed, len(self.areas))
+        covariances_alone(part.counting_covariance, own, information, scale)
         part.take_covariance(covariance, problem.precision)
 
     def _pile_up(self, part: _Part, counts: FloatArray, times: FloatArray) -> FloatArray:
@@ -377,11 +380,12 @@ class _Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _LinearPart:
-    """Fixed columns of the linear parameters `place`, and their products by segments of channels."""
+    """Fixed columns of the linear parameters `place`, also transposed, and their products by segments of channels."""
 
     place: IntArray
     inside: NDArray[np.bool_]
     columns: FloatArray
+    by_channel: FloatArray
     products: FloatArray
     pair: IntArray
     segment_row: IntArray
@@ -397,29 +401,38 @@ class _LinearPart:
         values = np.ascontiguousarray(part.values[:, self.place])
         sigma = np.zeros_like(values)
         covariance = np.zeros((values.shape[0], part.covariance.shape[1], values.shape[1]))
+        information, scale = _information(*values.shape)
         fit_linear_block(
             values,
             sigma,
             covariance,
-            part.counting_covariance,
+            information,
+            scale,
             expected,
             part.largest_step,
             seen,
             np.concatenate([pairs[:, self.inside].T, padding]),
             self.columns,
+            self.by_channel,
             self.products,
             self.pair,
             self.segment_row,
             self.mean,
             self.precision,
-            without_prior(self.precision, np.zeros(self.place.size, dtype=bool), part.covariance.shape[1]),
             TOLERANCE,
             MOST_LINEAR_ITERATIONS,
         )
+        own = without_prior(self.precision, np.zeros(self.place.size, dtype=bool), part.covariance.shape[1])
+        covariances_alone(part.counting_covariance, own, information, scale)
         part.values[:, self.place] = values
         part.sigma[:, self.place] = sigma
         part.take_covariance(covariance, self.precision)
         part.deviance[:] = _deviances(seen[:n_used], expected[:n_used])
+
+
+def _information(n_spectra: int, n: int) -> tuple[FloatArray, FloatArray]:
+    """Room for the information on n parameters of every spectrum and for its units, as `kernels.block.steps` has it."""
+    return np.zeros((n, n, n_spectra)), np.zeros((n, n_spectra))
 
 
 def without_prior(precision: FloatArray, fixed: NDArray[np.bool_], n: int) -> IntArray:
@@ -458,6 +471,7 @@ def _linear_part(task: _Task) -> _LinearPart | None:
         place=place,
         inside=model.inside,
         columns=columns,
+        by_channel=np.ascontiguousarray(columns.T),
         products=np.array(rows),
         pair=np.array(pair),
         segment_row=np.array(segment_row),

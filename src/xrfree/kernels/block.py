@@ -162,11 +162,11 @@ def _covariances(
                     covariance[s, i, j] = covariance[s, j, i]
 
 
-@kernel
-def _of_areas_alone(counting: FloatArray, own: IntArray, information: FloatArray, scale: FloatArray) -> None:
+@entry(F3, I1, F3, F2)
+def covariances_alone(counting: FloatArray, own: IntArray, information: FloatArray, scale: FloatArray) -> None:
     """Covariances of the parameters `own` if all others were known, into `counting`, shape (n_spectra, n_kept, n_kept).
 
-    information, scale : as in `steps`; what is held there is known.
+    own : some of the first n_kept; information, scale : as in `steps`; what is held there is known.
     """
     n, n_spectra = own.size, scale.shape[1]
     factor, inverse = np.zeros((n, n, n_spectra)), np.zeros((n, n, n_spectra))
@@ -417,12 +417,13 @@ def _with_priors(
             gradient[i, s] -= precision[i, j] * (values[j] - mean[j])
 
 
-@entry(F2, F2, F3, F3, F1, F1, F2, F2, F1, F3, I1, I1, F1, F1, I1, I1, F1, I, I1, F1, F1, F1, F2, B1, F1, I1, F, I)
+@entry(F2, F2, F3, F3, F2, F1, F1, F2, F2, F1, F3, I1, I1, F1, F1, I1, I1, F1, I, I1, F1, F1, F1, F2, B1, F1, F, I)
 def fit_block(
     values: FloatArray,
     sigma: FloatArray,
     covariance: FloatArray,
-    counting: FloatArray,
+    information: FloatArray,
+    scale: FloatArray,
     deviance: FloatArray,
     largest_step: FloatArray,
     counts: FloatArray,
@@ -444,16 +445,14 @@ def fit_block(
     precision: FloatArray,
     fixed: NDArray[np.bool_],
     lower: FloatArray,
-    own: IntArray,
     tolerance: float,
     most: int,
 ) -> None:
     """Fit every spectrum of a block; all take a step at a time together.
 
     Results, changed in place: values, shape (n_spectra, n_parameters), start values before; sigma, the same shape;
-    covariance, shape (n_spectra, n_kept, n_parameters), of the first n_kept parameters with all; counting, shape
-    (n_spectra, n_kept, n_kept), of those of `own` if all else were known; deviance, largest_step (length of the last
-    step, see `steps`; NaN for a singular problem), shape (n_spectra,).
+    covariance, shape (n_spectra, n_kept, n_parameters), of the first n_kept parameters with all; information, scale, as
+    in `steps`; deviance, largest_step (length of the last step; NaN for a singular problem), shape (n_spectra,).
     counts, pile_up : shape (n_spectra, n_channels); pile_up of the stated pulse-pair time.
     used : shape (n_channels,), 1 for channels that take part, else 0.
     fields : shape (n_columns, 9, n_channels + 1), see `_moved`; first, last : edges where each column's counts are.
@@ -462,7 +461,7 @@ def fit_block(
     special : places of zero, gain, noise, fano, escape and pile_up among the parameters, -1 where there is none.
     reference : values of the first five at which the fields hold; per_unit : keV per channel, and change of noise²,
         F ε and escape scale for a relative change of 1.
-    mean, precision, fixed, lower : priors and bounds of the parameters; own : those of the first without a prior.
+    mean, precision, fixed, lower : priors and bounds of the parameters.
     The derivatives by columns beyond n_lines, which are smooth, are taken as they are at the reference.
     A start that explains the counts badly is improved with weights from the counts themselves first.
     """
@@ -472,8 +471,7 @@ def fit_block(
     shift, shape = np.zeros(n + 1), np.zeros(n + 1)
     weighted = np.zeros((n_par, n))
     expected, root, rest = np.zeros(n), np.zeros(n), np.zeros(n)
-    information, factor = np.zeros((n_par, n_par, n_spectra)), np.zeros((n_par, n_par, n_spectra))
-    gradient, step, scale = np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra))
+    factor, gradient, step = np.zeros(information.shape), np.zeros((n_par, n_spectra)), np.zeros((n_par, n_spectra))
     held = np.zeros((n_par, n_spectra), dtype=np.bool_)
     trial, moves, objective = np.zeros(n_par), np.zeros(5), np.zeros(n_spectra)
     done = np.zeros(n_spectra, dtype=np.bool_)
@@ -567,49 +565,48 @@ def fit_block(
                 for j in range(n_par):
                     step[j, s] = 0.0
     _covariances(covariance, sigma, factor, scale, largest_step)
-    _of_areas_alone(counting, own, information, scale)
 
 
-@entry(F2, F2, F3, F3, F2, F1, F2, F2, F2, F2, I1, I1, F1, F2, I1, F, I)
+@entry(F2, F2, F3, F3, F2, F2, F1, F2, F2, F2, F2, F2, I1, I1, F1, F2, F, I)
 def fit_linear_block(
     values: FloatArray,
     sigma: FloatArray,
     covariance: FloatArray,
-    counting: FloatArray,
+    information: FloatArray,
+    scale: FloatArray,
     expected: FloatArray,
     largest_step: FloatArray,
     counts: FloatArray,
     offset: FloatArray,
     columns: FloatArray,
+    by_channel: FloatArray,
     products: FloatArray,
     pair: IntArray,
     segment_row: IntArray,
     mean: FloatArray,
     precision: FloatArray,
-    own: IntArray,
     tolerance: float,
     most: int,
 ) -> None:
     """Fit the amplitudes of fixed columns to every spectrum of a block, all spectra of a step in one matrix product.
 
     Results, changed in place: values, sigma, shape (n_spectra, n); covariance, shape (n_spectra, n_kept, n), of the
-    first n_kept with all; counting, shape (n_spectra, n_kept, n_kept), of those of `own` if all else were known;
-    expected, shape (n_channels, n_spectra); largest_step, shape (n_spectra,).
+    first n_kept with all; information, scale, as in `steps`; expected, shape (n_channels, n_spectra); largest_step,
+    shape (n_spectra,).
     counts, offset : shape (n_channels, n_spectra).
-    columns : shape (n, n_channels).
+    columns : shape (n, n_channels); by_channel : the same transposed.
     products : shape (n_rows, length), products of two columns in one segment of channels; pair : row of the lower
         triangle, i n + j, each belongs to; segment_row : first row of every segment, and the number of rows.
-    mean, precision : priors; own : the first parameters without one.
+    mean, precision : priors.
     A start that explains the counts badly is improved with weights from the counts first.
     """
     n, n_spectra, length = columns.shape[0], counts.shape[1], products.shape[1]
     weight, rest = np.zeros(counts.shape), np.zeros(counts.shape)
-    information, factor = np.zeros((n, n, n_spectra)), np.zeros((n, n, n_spectra))
-    triangle = information.reshape(n * n, n_spectra)
-    step, scale = np.zeros((n, n_spectra)), np.zeros((n, n_spectra))
+    triangle, factor = information.reshape(n * n, n_spectra), np.zeros((n, n, n_spectra))
+    step = np.zeros((n, n_spectra))
     held = np.zeros((n, n_spectra), dtype=np.bool_)
     by_counts = np.zeros(n_spectra, dtype=np.bool_)
-    _expect(expected, offset, columns, values)
+    _expect(expected, offset, by_channel, values)
     _start_is_bad(by_counts, counts, expected)
     for _ in range(most):
         _weigh(weight, rest, counts, expected, by_counts)
@@ -632,17 +629,16 @@ def fit_linear_block(
                 values[s, i] += step[i, s]
             all_done = all_done and largest_step[s] < tolerance and not by_counts[s]
             by_counts[s] = False
-        _expect(expected, offset, columns, values)
+        _expect(expected, offset, by_channel, values)
         if all_done:
             break
     _covariances(covariance, sigma, factor, scale, largest_step)
-    _of_areas_alone(counting, own, information, scale)
 
 
 @kernel
-def _expect(expected: FloatArray, offset: FloatArray, columns: FloatArray, values: FloatArray) -> None:
+def _expect(expected: FloatArray, offset: FloatArray, by_channel: FloatArray, values: FloatArray) -> None:
     """Expected counts of fixed columns, at least the smallest there are."""
-    found = np.dot(columns.T, np.ascontiguousarray(values.T))
+    found = np.dot(by_channel, np.ascontiguousarray(values.T))
     for i in range(offset.shape[0]):
         for s in range(offset.shape[1]):
             expected[i, s] = max(offset[i, s] + found[i, s], _LEAST)

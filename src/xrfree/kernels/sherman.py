@@ -396,80 +396,30 @@ def _legs(a: FloatArray, mu: FloatArray, mass: float, cosine: FloatArray, weight
 
 
 @kernel
-def _beyond(b: float, after_b: float, mass: float, legs: FloatArray) -> float:
+def _beyond(b: float, after_b: float, mu: float, mass: float, legs: FloatArray) -> tuple[float, float, float, float]:
     """Part of a half-space's mutual integral whose source or target lies below a layer of `mass` (g/cm²).
 
-    ½ ∫_0^1 dx/x [exp(-b T) S(a, m) / (b + m) + exp(-a T) S(b, m) / (a + m)]
+    ½ ∫_0^1 dx/x [exp(-b T) S(a, m) / (b + m) + exp(-a T) S(b, m) / (a + m)], and its derivatives by a, b and μ
     """
-    total = 0.0
-    for n in range(legs.shape[1]):
-        m = legs[0, n]
-        seen = _between(b, m, after_b, legs[1, n], mass)[0]
-        total += after_b * legs[2, n] / (b + m) + legs[3, n] * seen
-    return total
-
-
-@kernel
-def _beyond_tangent(b: float, after_b: float, mu: float, mass: float, legs: FloatArray) -> tuple[float, float, float]:
-    """Derivatives of `_beyond` by a, b and μ."""
-    total_a, total_b, total_m = 0.0, 0.0, 0.0
+    total, total_a, total_b, total_m = 0.0, 0.0, 0.0, 0.0
     for n in range(legs.shape[1]):
         m = legs[0, n]
         value, by_b, by_m = _between(b, m, after_b, legs[1, n], mass)
         down = after_b / (b + m)
+        total += down * legs[2, n] + legs[3, n] * value
         total_a += down * legs[4, n] + legs[5, n] * value
         total_b += legs[3, n] * by_b - down * legs[2, n] * (mass + 1.0 / (b + m))
         change = down * (legs[6, n] - legs[2, n] / (b + m)) + legs[7, n] * value + legs[3, n] * by_m
         total_m += change * m / mu
-    return total_a, total_b, total_m
+    return total, total_a, total_b, total_m
 
 
-@entry(F1, F1, F, F1, F1, F1, F1, F1, F1, F2, F2, I1, F, F, F1, F1)
+@entry(F1, F1, F2, F2, F, F1, of(F1, 3), of(F2, 3), of(F1, 2), of(F2, 2), F2, F2, I1, F, F, F1, F1)
 def scattering_beyond(
     before: FloatArray,
     after: FloatArray,
-    mass: float,
-    flux: FloatArray,
-    a: FloatArray,
-    b: FloatArray,
-    compton_mu: FloatArray,
-    rayleigh: FloatArray,
-    compton: FloatArray,
-    elastic_production: FloatArray,
-    compton_production: FloatArray,
-    line_group: IntArray,
-    sin_in: float,
-    sin_out: float,
-    cosine: FloatArray,
-    weight: FloatArray,
-) -> None:
-    """What `scattering_sums` has too much for a layer of `mass` (g/cm²), subtracted from `before` and `after`.
-
-    Arguments as there; flux : tube photons per energy; cosine, weight : nodes of directions.
-    """
-    after_a, after_b = _left_over(a, mass), _left_over(b, mass)
-    rayleigh_in = _legs(a, a * sin_in, mass, cosine, weight)
-    compton_in = _legs(a, compton_mu, mass, cosine, weight)
-    out = _legs(b, b * sin_out, mass, cosine, weight)
-    for k in range(b.size):
-        elastic, inelastic = elastic_production[line_group[k]], compton_production[line_group[k]]
-        for i in range(a.size):
-            if elastic[i] == 0.0 and inelastic[i] == 0.0:
-                continue
-            softest = min(min(a[i], b[k]) * min(sin_in, sin_out), compton_mu[i])
-            if (softest + min(a[i], b[k])) * mass > _OPAQUE:
-                continue
-            if elastic[i] > 0.0:
-                before[k] -= flux[i] * rayleigh[i] * elastic[i] * _beyond(b[k], after_b[k], mass, rayleigh_in[i])
-                after[k] -= flux[i] * elastic[i] * _beyond(a[i], after_a[i], mass, out[k])
-            if inelastic[i] > 0.0:
-                before[k] -= flux[i] * compton[i] * inelastic[i] * _beyond(b[k], after_b[k], mass, compton_in[i])
-
-
-@entry(F2, F2, F, F1, of(F1, 3), of(F2, 3), of(F1, 2), of(F2, 2), F2, F2, I1, F, F, F1, F1)
-def scattering_beyond_tangents(
-    before: FloatArray,
-    after: FloatArray,
+    before_tangent: FloatArray,
+    after_tangent: FloatArray,
     mass: float,
     flux: FloatArray,
     attenuation: tuple[FloatArray, FloatArray, FloatArray],
@@ -484,14 +434,17 @@ def scattering_beyond_tangents(
     cosine: FloatArray,
     weight: FloatArray,
 ) -> None:
-    """Derivatives of what `scattering_beyond` subtracts, subtracted from `before` and `after`, (n_lines, n_tangents).
+    """What `scattering_sums` has too much for a layer of `mass` (g/cm²), with its derivatives along tangents.
 
-    attenuation : a, b, μ after Compton scattering; cross_section : Rayleigh, Compton; their tangents (n, n_tangents).
+    before, after : shape (n_lines,), added to; their tangents (n_lines, n_tangents), none are wanted where that is 0.
+    flux : tube photons per energy; attenuation : a, b, μ after Compton scattering; cross_section : Rayleigh, Compton
+    of the tube's photons; their tangents (n, n_tangents); cosine, weight : nodes of directions.
     """
     a, b, compton_mu = attenuation
     a_tangent, b_tangent, mu_tangent = tangent
     rayleigh, compton = cross_section
     rayleigh_tangent, compton_tangent = cross_section_tangent
+    n_tangents = before_tangent.shape[1]
     after_a, after_b = _left_over(a, mass), _left_over(b, mass)
     rayleigh_in = _legs(a, a * sin_in, mass, cosine, weight)
     compton_in = _legs(a, compton_mu, mass, cosine, weight)
@@ -506,19 +459,20 @@ def scattering_beyond_tangents(
                 continue
             if elastic[i] > 0.0:
                 made = flux[i] * elastic[i]
-                value = _beyond(b[k], after_b[k], mass, rayleigh_in[i])
-                by_a, by_b, by_mu = _beyond_tangent(b[k], after_b[k], a[i] * sin_in, mass, rayleigh_in[i])
+                value, by_a, by_b, by_mu = _beyond(b[k], after_b[k], a[i] * sin_in, mass, rayleigh_in[i])
                 by_a += by_mu * sin_in
-                end_b, end_a, end_mu = _beyond_tangent(a[i], after_a[i], b[k] * sin_out, mass, out[k])
+                end, end_b, end_a, end_mu = _beyond(a[i], after_a[i], b[k] * sin_out, mass, out[k])
                 end_b += end_mu * sin_out
-                for t in range(before.shape[1]):
+                before[k] += made * rayleigh[i] * value
+                after[k] += made * end
+                for t in range(n_tangents):
                     change = by_a * a_tangent[i, t] + by_b * b_tangent[k, t]
-                    before[k, t] -= made * (rayleigh[i] * change + rayleigh_tangent[i, t] * value)
-                    after[k, t] -= made * (end_a * a_tangent[i, t] + end_b * b_tangent[k, t])
+                    before_tangent[k, t] += made * (rayleigh[i] * change + rayleigh_tangent[i, t] * value)
+                    after_tangent[k, t] += made * (end_a * a_tangent[i, t] + end_b * b_tangent[k, t])
             if inelastic[i] > 0.0:
                 made = flux[i] * inelastic[i]
-                value = _beyond(b[k], after_b[k], mass, compton_in[i])
-                by_a, by_b, by_mu = _beyond_tangent(b[k], after_b[k], compton_mu[i], mass, compton_in[i])
-                for t in range(before.shape[1]):
+                value, by_a, by_b, by_mu = _beyond(b[k], after_b[k], compton_mu[i], mass, compton_in[i])
+                before[k] += made * compton[i] * value
+                for t in range(n_tangents):
                     change = by_a * a_tangent[i, t] + by_b * b_tangent[k, t] + by_mu * mu_tangent[i, t]
-                    before[k, t] -= made * (compton[i] * change + compton_tangent[i, t] * value)
+                    before_tangent[k, t] += made * (compton[i] * change + compton_tangent[i, t] * value)

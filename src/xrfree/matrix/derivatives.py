@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xrfree.kernels import sherman
-from xrfree.matrix.directions import DIRECTIONS
 from xrfree.matrix.fundamental import (
     Excitation,
     LineStrengths,
     _escape_integral,
     _missing_from_below,
+    _scattered_from_below,
     line_strengths,
 )
 
@@ -199,42 +199,20 @@ def _after_scattering(
     after = out_a @ beams.by_a + line[1][:, None] * beams.by_b
     value = line[2].copy()
     if not np.isinf(areal_density):
-        _subtract_below(model, beams, (rayleigh, compton), areal_density, (before, after, value))
+        _, missing_value, missing_before, missing_after = _scattered_from_below(
+            model,
+            (beams.a, beams.b, beams.c),
+            (rayleigh, compton),
+            areal_density,
+            (
+                beams.by_a,
+                beams.by_b,
+                beams.by_c,
+                np.ascontiguousarray(model.tube_rayleigh.T),
+                np.ascontiguousarray(model.tube_compton.T),
+            ),
+        )
+        before -= missing_before
+        after -= missing_after
+        value -= missing_value
     return before, after, value
-
-
-def _subtract_below(
-    model: Excitation,
-    beams: _Beams,
-    cross_section: tuple[FloatArray, FloatArray],
-    areal_density: float,
-    parts: tuple[FloatArray, FloatArray, FloatArray],
-) -> None:
-    """Take from derivatives before and after excitation, and from the value after it, what lies below a layer."""
-    before, after, value = parts
-    place = (model.group_production, model.compton_production, model.line_group, beams.sin_in, beams.sin_out)
-    sherman.scattering_beyond(
-        np.zeros_like(value),
-        value,
-        areal_density,
-        model.flux,
-        beams.a,
-        beams.b,
-        beams.c,
-        cross_section[0],
-        cross_section[1],
-        *place,
-        *DIRECTIONS,
-    )
-    sherman.scattering_beyond_tangents(
-        before,
-        after,
-        areal_density,
-        model.flux,
-        (beams.a, beams.b, beams.c),
-        (beams.by_a, beams.by_b, beams.by_c),
-        cross_section,
-        (np.ascontiguousarray(model.tube_rayleigh.T), np.ascontiguousarray(model.tube_compton.T)),
-        *place,
-        *DIRECTIONS,
-    )

@@ -480,19 +480,61 @@ def _after_scattering(
     Before the excitation (Rayleigh and Compton together); after it by Rayleigh; after it by Compton scattering.
     """
     before, after = np.zeros(b.size), np.zeros(b.size)
-    terms = (
-        a,
-        b,
-        weights @ model.compton_attenuation,
-        weights @ model.tube_rayleigh,
-        weights @ model.tube_compton,
+    attenuation = (a, b, weights @ model.compton_attenuation)
+    cross_section = (weights @ model.tube_rayleigh, weights @ model.tube_compton)
+    sherman.scattering_sums(
+        before,
+        after,
+        geometry,
+        *attenuation,
+        *cross_section,
         model.group_production,
         model.compton_production,
         model.line_group,
         np.sin(model.condition.incidence_angle_rad),
         np.sin(model.condition.take_off_angle_rad),
     )
-    sherman.scattering_sums(before, after, geometry, *terms)
     if not np.isinf(areal_density):
-        sherman.scattering_beyond(before, after, areal_density, model.flux, *terms, *DIRECTIONS)
+        missing = _scattered_from_below(model, attenuation, cross_section, areal_density)
+        before -= missing[0]
+        after -= missing[1]
     return before, (weights @ model.line_rayleigh) * after, (weights @ model.line_compton) * after
+
+
+def _scattered_from_below(
+    model: Excitation,
+    attenuation: tuple[FloatArray, FloatArray, FloatArray],
+    cross_section: tuple[FloatArray, FloatArray],
+    areal_density: float,
+    tangents: tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray] | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """What the lower part of a half-space adds to one scattering before and after excitation, with derivatives.
+
+    attenuation : a, b, μ after Compton scattering; cross_section : Rayleigh, Compton of the tube's photons; tangents :
+    of these five, shapes (n, n_tangents).
+    """
+    n_energies, n_lines = attenuation[0].size, attenuation[1].size
+    if tangents is None:
+        by_energy, by_line = np.zeros((n_energies, 0)), np.zeros((n_lines, 0))
+        tangents = (by_energy, by_line, by_energy, by_energy, by_energy)
+    before, after = np.zeros(n_lines), np.zeros(n_lines)
+    before_tangent, after_tangent = np.zeros(tangents[1].shape), np.zeros(tangents[1].shape)
+    sherman.scattering_beyond(
+        before,
+        after,
+        before_tangent,
+        after_tangent,
+        areal_density,
+        model.flux,
+        attenuation,
+        tangents[:3],
+        cross_section,
+        tangents[3:],
+        model.group_production,
+        model.compton_production,
+        model.line_group,
+        np.sin(model.condition.incidence_angle_rad),
+        np.sin(model.condition.take_off_angle_rad),
+        *DIRECTIONS,
+    )
+    return before, after, before_tangent, after_tangent
